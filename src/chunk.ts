@@ -1,0 +1,244 @@
+// The chunk: a bounded batch of what a sensor saw, with an id that is a function of its content. It is the
+// unit of a bus message, of a worker's task, of commit and of retry.
+//
+//   "BWC1" | u32 length of the header | header (JSON, UTF-8) | one Native block per part, in header order
+//
+// A chunk is pure: the same input bytes, decoder and settings give the same chunks, whatever the read size,
+// the thread or the time of day.
+
+import { Block } from './block.ts'
+import {
+  COVERAGE_COLUMNS,
+  type CoverageColumns,
+  FLOW_COLUMNS,
+  type FlowColumns,
+  REJECT_COLUMNS,
+  type RejectColumns,
+} from './flow.ts'
+import { contentUuid, formatUuid } from './hash.ts'
+import { encodeBlock } from './native.ts'
+import { decodeBlock } from './native-read.ts'
+
+/** Most flow records in a chunk. */
+export const CHUNK_RECORDS_MAX = 16_384
+/** Most characters of distinct text in a chunk before it is cut early. */
+export const CHUNK_TEXT_MAX = 1 << 20
+/** Most rows of coverage and of rejects in a chunk, each. */
+export const CHUNK_NOTES_MAX = 4096
+/** Largest header that a reader accepts. */
+const HEADER_BYTES_MAX = 1 << 16
+
+const MAGIC = Buffer.from('BWC1')
+
+/** The tables that a sensor fills. Judgements and findings come later, from `analyze`. */
+export type PartName = 'flow_records' | 'coverage' | 'rejects'
+
+export interface ChunkPart {
+  table: PartName
+  rows: number
+  bytes: number
+}
+
+export interface ChunkHeader {
+  v: 1
+  /** UUID of (origin, seq, content). */
+  id: string
+  sensor: string
+  /** Where it was read: for a file the sensor id and a hash of the first bytes. */
+  origin: string
+  /** Counts up from 0 within the origin, without holes. */
+  seq: number
+  /** True for the last chunk of a finite input. */
+  last: boolean
+  /** Sniffed format: pcap, pcapng, zeek-tsv, zeek-json, aws-vpc, ... */
+  format: string
+  parts: ChunkPart[]
+}
+
+export interface Chunk {
+  header: ChunkHeader
+  /** Native bytes of each part, views into the chunk. */
+  parts: Map<PartName, Uint8Array>
+}
+
+export interface ChunkOrigin {
+  sensor: string
+  origin: string
+  format: string
+}
+
+/**
+ * Collects records and cuts them into chunks. Decoders write rows straight into the columns:
+ *
+ *     const row = chunks.flow()
+ *     chunks.flows.columns.orig_p[row] = port
+ *
+ * A cut happens only inside `flow()`, before the new row, and in `end()`: it depends on rows alone.
+ */
+export class ChunkWriter {
+  readonly flows: Block<FlowColumns> = new Block(FLOW_COLUMNS)
+  readonly coverage: Block<CoverageColumns> = new Block(COVERAGE_COLUMNS, 16)
+  readonly rejects: Block<RejectColumns> = new Block(REJECT_COLUMNS, 16)
+  readonly sensor: string
+  /** Flow records written so far, in all chunks. */
+  flowCount = 0
+  readonly #origin: ChunkOrigin
+  readonly #emit: (chunk: Uint8Array<ArrayBuffer>) => void
+  #seq = 0
+
+  /** @param emit takes each finished chunk; it owns its memory and may be transferred. */
+  constructor(origin: ChunkOrigin, emit: (chunk: Uint8Array<ArrayBuffer>) => void) {
+    this.sensor = origin.sensor
+    this.#origin = origin
+    this.#emit = emit
+  }
+
+  /** A new, empty flow record (sensor and source_kind are the caller's to set); its row in `flows`. */
+  flow(): number {
+    const { flows } = this
+    if (flows.rows >= CHUNK_RECORDS_MAX) this.#cut(false)
+    // The weight is summed over columns, so it is looked at only now and then.
+    else if ((flows.rows & 1023) === 1023 && flows.textWeight > CHUNK_TEXT_MAX) this.#cut(false)
+    this.flowCount++
+    return flows.add()
+  }
+
+  /** Adds a coverage metric for an interval of data time (microseconds). */
+  cover(row: {
+    vantage?: string
+    kind: string
+    from: number
+    to: number
+    metric: string
+    value: number
+  }): void {
+    if (this.coverage.rows >= CHUNK_NOTES_MAX) this.#cut(false)
+    const at = this.coverage.add()
+    const c = this.coverage.columns
+    c.sensor.set(at, this.sensor)
+    c.vantage.set(at, row.vantage ?? '')
+    c.source_kind.set(at, row.kind)
+    c.ts[at] = row.from
+    c.end[at] = row.to
+    c.metric.set(at, row.metric)
+    c.value[at] = row.value
+  }
+
+  /** Adds a dead letter. `sample` and `detail` must be printable already (`wireText`). */
+  reject(row: {
+    kind: string
+    at: number
+    unit: 'byte' | 'packet' | 'line'
+    reason: string
+    detail: string
+    sample: string
+  }): void {
+    if (this.rejects.rows >= CHUNK_NOTES_MAX) this.#cut(false)
+    const at = this.rejects.add()
+    const c = this.rejects.columns
+    c.sensor.set(at, this.sensor)
+    c.source_kind.set(at, row.kind)
+    c.at[at] = row.at
+    c.unit.set(at, row.unit)
+    c.reason.set(at, row.reason)
+    c.detail.set(at, row.detail)
+    c.sample.set(at, row.sample)
+  }
+
+  /** Ends the input: emits the last chunk, which may hold no flow. */
+  end(): void {
+    this.#cut(true)
+  }
+
+  #cut(last: boolean): void {
+    const blocks: [PartName, Block<FlowColumns> | Block<CoverageColumns> | Block<RejectColumns>][] =
+      [
+        ['flow_records', this.flows],
+        ['coverage', this.coverage],
+        ['rejects', this.rejects],
+      ]
+    const parts: ChunkPart[] = []
+    const bodies: Uint8Array[] = []
+    for (const [table, block] of blocks) {
+      if (block.rows === 0) continue
+      const bytes = encodeBlock(block as Block<FlowColumns>)
+      parts.push({ table, rows: block.rows, bytes: bytes.length })
+      bodies.push(bytes)
+      block.clear()
+    }
+    const { sensor, origin, format } = this.#origin
+    const seq = this.#seq++
+    const id = formatUuid(contentUuid([origin, String(seq), String(last), ...bodies]))
+    this.#emit(encodeChunk({ v: 1, id, sensor, origin, seq, last, format, parts }, bodies))
+  }
+}
+
+function encodeChunk(header: ChunkHeader, bodies: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const head = Buffer.from(JSON.stringify(header))
+  let size = 8 + head.length
+  for (const body of bodies) size += body.length
+  const out = new Uint8Array(size)
+  out.set(MAGIC, 0)
+  new DataView(out.buffer).setUint32(4, head.length, true)
+  out.set(head, 8)
+  let at = 8 + head.length
+  for (const body of bodies) {
+    out.set(body, at)
+    at += body.length
+  }
+  return out
+}
+
+/** Bytes that are no chunk, with the reason. */
+export class ChunkError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'ChunkError'
+  }
+}
+
+/**
+ * Reads the envelope; parts are views, not copies.
+ * @throws ChunkError when the bytes are not a whole chunk of version 1.
+ */
+export function decodeChunk(bytes: Uint8Array): Chunk {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (buffer.length < 8 || !buffer.subarray(0, 4).equals(MAGIC))
+    throw new ChunkError('not a chunk: the first bytes are not BWC1')
+  const size = buffer.readUInt32LE(4)
+  if (size > HEADER_BYTES_MAX || 8 + size > buffer.length)
+    throw new ChunkError('chunk header is cut or too large')
+  let header: ChunkHeader
+  try {
+    header = JSON.parse(buffer.toString('utf8', 8, 8 + size)) as ChunkHeader
+  } catch {
+    throw new ChunkError('chunk header is not JSON')
+  }
+  if (header.v !== 1) throw new ChunkError(`chunk version ${String(header.v)} is not known`)
+  if (!Array.isArray(header.parts)) throw new ChunkError('chunk header lists no parts')
+  const parts = new Map<PartName, Uint8Array>()
+  let at = 8 + size
+  for (const part of header.parts) {
+    if (!Number.isInteger(part.bytes) || part.bytes < 0 || at + part.bytes > buffer.length)
+      throw new ChunkError('chunk is cut')
+    parts.set(part.table, bytes.subarray(at, at + part.bytes))
+    at += part.bytes
+  }
+  if (at !== buffer.length) throw new ChunkError('bytes after the chunk')
+  return { header, parts }
+}
+
+const PART_COLUMNS = {
+  flow_records: FLOW_COLUMNS,
+  coverage: COVERAGE_COLUMNS,
+  rejects: REJECT_COLUMNS,
+} as const
+
+/** The rows of one part as columns, or undefined if the chunk has none. @throws BlockError */
+export function chunkPart<P extends PartName>(
+  chunk: Chunk,
+  part: P,
+): Block<(typeof PART_COLUMNS)[P]> | undefined {
+  const bytes = chunk.parts.get(part)
+  return bytes === undefined ? undefined : decodeBlock(bytes, PART_COLUMNS[part])
+}

@@ -1,0 +1,210 @@
+// Blocks as bytes: ClickHouse's Native format (one block: column count, row count, then name, type and data of
+// each column). A block goes from a sensor over the bus into the store without being written again, and
+// ClickHouse itself can read a dump of it.
+//
+// Format read from ClickHouse's documentation of Native and of the LowCardinality serialization.
+
+import type { AnyHeld, Block, NumberLists, WordLists, Words } from './block.ts'
+import { width } from './block.ts'
+import type { Columns, ColumnType } from './flow.ts'
+import {
+  BlockReader,
+  clickhouseType,
+  HAS_ADDITIONAL_KEYS,
+  KEYS_VERSION,
+  NEED_UPDATE_DICTIONARY,
+  swapUuid,
+  TWO_32,
+} from './native-read.ts'
+
+const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
+const utf8 = new TextEncoder()
+
+/** A byte buffer that grows. All numbers are little-endian, as Native wants them. */
+class Writer {
+  bytes: Buffer
+  at = 0
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafe(size)
+  }
+
+  reserve(size: number): void {
+    if (this.at + size <= this.bytes.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.at + size))
+    this.bytes.copy(larger, 0, 0, this.at)
+    this.bytes = larger
+  }
+
+  varuint(value: number): void {
+    this.reserve(10)
+    let rest = value
+    while (rest >= 0x80) {
+      this.bytes[this.at++] = (rest % 0x80) | 0x80
+      rest = Math.floor(rest / 0x80)
+    }
+    this.bytes[this.at++] = rest
+  }
+
+  /** 64 bits of an integer of at most 2^53 either way, two's complement. */
+  int64(value: number): void {
+    const high = Math.floor(value / TWO_32)
+    this.bytes.writeInt32LE((value - high * TWO_32) | 0, this.at)
+    this.bytes.writeInt32LE(high | 0, this.at + 4)
+    this.at += 8
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length)
+    this.bytes.set(bytes, this.at)
+    this.at += bytes.length
+  }
+
+  /** Elements of a typed array as they lie in memory. */
+  elements(array: Uint16Array | Uint32Array | Float64Array, rows: number): void {
+    if (!LITTLE_ENDIAN) throw new Error('big-endian hosts are not supported')
+    this.raw(new Uint8Array(array.buffer, array.byteOffset, rows * array.BYTES_PER_ELEMENT))
+  }
+
+  text(value: string): void {
+    this.string(utf8.encode(value))
+  }
+
+  string(bytes: Uint8Array): void {
+    this.varuint(bytes.length)
+    this.raw(bytes)
+  }
+
+  /** A 64-bit value a row; `array` holds integers. NaN is written as 0. */
+  int64s(array: Float64Array, rows: number): void {
+    this.reserve(rows * 8)
+    const words = new Int32Array(rows * 2)
+    for (let i = 0; i < rows; i++) {
+      const value = array[i]!
+      if (Number.isNaN(value)) continue
+      const high = Math.floor(value / TWO_32)
+      words[2 * i] = (value - high * TWO_32) | 0
+      words[2 * i + 1] = high | 0
+    }
+    this.raw(new Uint8Array(words.buffer))
+  }
+
+  nulls(array: Float64Array, rows: number): void {
+    this.reserve(rows)
+    for (let i = 0; i < rows; i++) this.bytes[this.at + i] = Number.isNaN(array[i]!) ? 1 : 0
+    this.at += rows
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    // A copy of its own, so that it can be transferred to another thread.
+    const out = new Uint8Array(this.at)
+    out.set(this.bytes.subarray(0, this.at))
+    return out
+  }
+}
+
+function writeLowCardinality(out: Writer, held: Words, rows: number): void {
+  const keys = held.values
+  const wide = keys.length > 0x10000 ? 2 : keys.length > 0x100 ? 1 : 0
+  out.reserve(24)
+  out.int64(KEYS_VERSION)
+  out.int64(wide | HAS_ADDITIONAL_KEYS | NEED_UPDATE_DICTIONARY)
+  out.int64(keys.length)
+  for (const key of keys) out.text(key)
+  out.reserve(8 + rows * 4)
+  out.int64(rows)
+  if (wide === 0) for (let i = 0; i < rows; i++) out.bytes[out.at++] = held.codes[i]!
+  else if (wide === 1) out.elements(Uint16Array.from(held.codes.subarray(0, rows)), rows)
+  else out.elements(held.codes, rows)
+}
+
+function writeLists(out: Writer, held: WordLists | NumberLists, rows: number): void {
+  let end = 0
+  out.reserve(rows * 8)
+  for (let i = 0; i < rows; i++) out.int64((end += held.get(i).length))
+  const encoded = (held.values as readonly (readonly (string | number)[])[]).map((list) => {
+    const part = new Writer(64)
+    for (const item of list)
+      if (typeof item === 'string') part.text(item)
+      else part.raw(Uint8Array.of(item))
+    return part.take()
+  })
+  for (let i = 0; i < rows; i++) out.raw(encoded[held.codes[i]!]!)
+}
+
+function writeColumn(out: Writer, type: ColumnType, held: AnyHeld, rows: number): void {
+  switch (type) {
+    case 'u8':
+    case 'address':
+      return out.raw((held as Uint8Array).subarray(0, rows * width(type)))
+    case 'u16':
+    case 'u32':
+      return out.elements(held as Uint16Array | Uint32Array, rows)
+    case 'count':
+      out.nulls(held as Float64Array, rows)
+      return out.int64s(held as Float64Array, rows)
+    case 'seconds':
+      out.nulls(held as Float64Array, rows)
+      return out.elements(held as Float64Array, rows)
+    case 'time':
+      return out.int64s(held as Float64Array, rows)
+    case 'uuid': {
+      out.reserve(rows * 16)
+      for (let i = 0; i < rows; i++)
+        swapUuid(held as Uint8Array, i * 16, out.bytes, out.at + i * 16)
+      out.at += rows * 16
+      return
+    }
+    case 'word':
+      return writeLowCardinality(out, held as Words, rows)
+    case 'text': {
+      const words = held as Words
+      const encoded = words.values.map((value) => utf8.encode(value))
+      for (let i = 0; i < rows; i++) out.string(encoded[words.codes[i]!]!)
+      return
+    }
+    case 'words':
+    case 'bytes':
+      return writeLists(out, held as WordLists | NumberLists, rows)
+  }
+}
+
+/** One Native block of all rows. The result owns its memory. */
+export function encodeBlock<C extends Columns>(block: Block<C>): Uint8Array<ArrayBuffer> {
+  const out = new Writer(4096 + block.rows * 128)
+  const columns = Object.entries(block.spec)
+  out.varuint(columns.length)
+  out.varuint(block.rows)
+  for (const [name, type] of columns) {
+    out.text(name)
+    out.text(clickhouseType(type))
+    if (block.rows > 0) writeColumn(out, type, block.columns[name] as AnyHeld, block.rows)
+  }
+  return out.take()
+}
+
+/**
+ * The same Native block with columns added: a UUID that is the same in every row, and the row's number.
+ * Rows of the store carry them as `chunk_id` and `row`, so that an auditor can count them.
+ */
+export function addChunkColumns(native: Uint8Array, chunkId: Uint8Array): Uint8Array<ArrayBuffer> {
+  const input = new BlockReader(native)
+  const columns = input.varuint()
+  const rows = input.varuint()
+  const out = new Writer(native.length + 64 + rows * 20)
+  out.varuint(columns + 2)
+  out.varuint(rows)
+  out.raw(native.subarray(input.at))
+  out.text('chunk_id')
+  out.text('UUID')
+  out.reserve(rows * 16)
+  for (let i = 0; i < rows; i++) swapUuid(chunkId, 0, out.bytes, out.at + i * 16)
+  out.at += rows * 16
+  out.text('row')
+  out.text('UInt32')
+  out.elements(
+    Uint32Array.from({ length: rows }, (_, i) => i),
+    rows,
+  )
+  return out.take()
+}
