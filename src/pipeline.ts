@@ -1,0 +1,108 @@
+// The pipeline: chunks from a source, judged by worker threads, stored in slices. It holds the one bounded queue
+// of the system, and a chunk is marked complete only after everything that came of it is stored.
+
+import type { Outcome } from './analyze.ts'
+import { type ChunkHeader, decodeChunk } from './chunk.ts'
+import type { Slice, SliceChunk, Store } from './store/store.ts'
+
+export interface PipelineParts {
+  /** Chunks in order; of one origin they are contiguous. */
+  chunks: AsyncIterable<Uint8Array>
+  /** Judges one chunk on a worker thread. */
+  analyze: (chunk: Uint8Array, ruling: number) => Promise<Outcome>
+  store: Store
+  /** Names what the judgement rests on (the snapshot): another key is another ruling. */
+  judgedKey: string
+  limits: PipelineLimits
+  signal: AbortSignal
+}
+
+export interface PipelineLimits {
+  /** Chunks that are being analyzed or wait for their slice. */
+  chunksInFlight: number
+  /** Chunks of one origin that are inserted together. Part of the meaning of a token: never change it lightly. */
+  sliceChunks: number
+}
+
+/** 8 chunks are at most 131,072 records: large inserts, yet far below the engine's block of 1,048,449 rows. */
+export const PIPELINE_LIMITS: PipelineLimits = { chunksInFlight: 16, sliceChunks: 8 }
+
+/** What a run judged, in order. */
+export interface PipelineResult {
+  chunkIds: string[]
+  records: number
+}
+
+/**
+ * Runs until the chunks end. The first failure, of analysis or of the store, ends it and is thrown; what was
+ * inserted before stays, and a run over the same chunks completes it.
+ */
+export async function runPipeline(parts: PipelineParts): Promise<PipelineResult> {
+  const { store, limits, signal } = parts
+  const result: PipelineResult = { chunkIds: [], records: 0 }
+  const inFlight: Promise<SliceChunk>[] = []
+  let slice: SliceChunk[] = []
+
+  const insert = async () => {
+    if (slice.length === 0) return
+    const whole: Slice = { key: sliceKey(slice), chunks: slice }
+    slice = []
+    await store.insertSlice(whole)
+  }
+  const take = async () => {
+    const judged = await inFlight.shift()!
+    const before = slice.at(-1)?.header
+    if (before !== undefined && before.origin !== judged.header.origin) await insert()
+    slice.push(judged)
+    if (isSliceEnd(judged.header, limits.sliceChunks)) await insert()
+  }
+
+  for await (const bytes of parts.chunks) {
+    signal.throwIfAborted()
+    while (inFlight.length >= limits.chunksInFlight) await take()
+    const judging = judge(parts, bytes)
+    // Awaited later, in order; a failure meanwhile must not count as unhandled.
+    judging.catch(() => {})
+    inFlight.push(judging)
+    const { header } = decodeChunk(bytes)
+    result.chunkIds.push(header.id)
+    for (const part of header.parts) if (part.table === 'flow_records') result.records += part.rows
+  }
+  while (inFlight.length > 0) {
+    signal.throwIfAborted()
+    await take()
+  }
+  await insert()
+  return result
+}
+
+/** Slices are cut by sequence number alone, so that whoever repeats one repeats exactly the same. */
+function isSliceEnd(header: ChunkHeader, sliceChunks: number): boolean {
+  return header.last || (header.seq + 1) % sliceChunks === 0
+}
+
+function sliceKey(slice: readonly SliceChunk[]): string {
+  const [first, last] = [slice[0]!.header, slice.at(-1)!.header]
+  return `${first.origin}:${first.seq}-${last.seq}`
+}
+
+async function judge(parts: PipelineParts, bytes: Uint8Array): Promise<SliceChunk> {
+  const { header, parts: tables } = decodeChunk(bytes)
+  const known = (await parts.store.completed([header.id])).get(header.id)
+  // The same question as last time keeps its ruling; another question is the next one.
+  const ruling =
+    known?.ruling === undefined
+      ? 0
+      : known.judgedKey === parts.judgedKey
+        ? known.ruling
+        : known.ruling + 1
+  const outcome = await parts.analyze(bytes, ruling)
+  return {
+    header,
+    parts: tables,
+    judgements: outcome.judgements,
+    findings: outcome.findings,
+    ruling,
+    judgedKey: parts.judgedKey,
+  }
+}
