@@ -29,7 +29,7 @@ const row = fc.record({
   ts: fc.integer({ min: -(2 ** 52), max: 2 ** 52 }),
   host: fc.uint8Array({ minLength: 16, maxLength: 16 }),
   id: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-  state: fc.constantFrom('', 'S0', 'SF', 'é日本'),
+  state: fc.constantFrom<string>('', 'S0', 'SF', 'é日本'),
   name: fc.string(),
   names: fc.array(fc.stringMatching(/^[a-z.]{1,12}$/), { maxLength: 4 }),
   weights: fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 4 }),

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  CHUNK_RECORDS_MAX,
+  CHUNK_TEXT_MAX,
+  ChunkError,
+  ChunkWriter,
+  chunkPart,
+  decodeChunk,
+} from '../src/chunk.ts'
+
+const ORIGIN = { sensor: 'lab', origin: 'lab/00ff', format: 'pcap' }
+
+/** Chunks of `ports.length` records, one port each, and a coverage row and a reject at the end. */
+function write(ports: readonly number[], origin = ORIGIN): Uint8Array[] {
+  const chunks: Uint8Array[] = []
+  const writer = new ChunkWriter(origin, (chunk) => chunks.push(chunk))
+  for (const port of ports) {
+    const row = writer.flow()
+    writer.flows.columns.orig_p[row] = port
+    writer.flows.columns.sensor.set(row, writer.sensor)
+  }
+  writer.cover({ kind: 'pcap', from: 1, to: 2, metric: 'packets', value: ports.length })
+  writer.reject({ kind: 'pcap', at: 24, unit: 'byte', reason: 'cut', detail: 'd', sample: 's' })
+  writer.end()
+  return chunks
+}
+
+test('records, coverage and rejects come out as they went in', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 65535 }), { maxLength: 50 }), (ports) => {
+      const chunks = write(ports)
+      expect(chunks).toHaveLength(1)
+      const chunk = decodeChunk(chunks[0]!)
+      expect(chunk.header).toMatchObject({ ...ORIGIN, v: 1, seq: 0, last: true })
+      const flows = chunkPart(chunk, 'flow_records')
+      expect(ports.map((_, i) => flows?.columns.orig_p[i])).toEqual(ports)
+      expect(chunkPart(chunk, 'coverage')?.columns.value[0]).toBe(ports.length)
+      expect(chunkPart(chunk, 'rejects')?.columns.reason.get(0)).toBe('cut')
+    }),
+  )
+})
+
+test('the id is a function of origin, sequence and content, and of nothing else', () => {
+  const id = (chunks: Uint8Array[]) => decodeChunk(chunks[0]!).header.id
+  expect(id(write([1, 2]))).toBe(id(write([1, 2])))
+  expect(id(write([1, 2]))).not.toBe(id(write([2, 1])))
+  expect(id(write([1]))).not.toBe(id(write([1], { ...ORIGIN, origin: 'lab/00fe' })))
+})
+
+test('a chunk is cut at its limit of records, and sequences have no hole', () => {
+  const chunks = write(Array.from({ length: CHUNK_RECORDS_MAX + 1 }, (_, i) => i & 0xffff))
+  const headers = chunks.map((chunk) => decodeChunk(chunk).header)
+  expect(headers.map(({ seq, last }) => ({ seq, last }))).toEqual([
+    { seq: 0, last: false },
+    { seq: 1, last: true },
+  ])
+  expect(headers.map(({ parts }) => parts[0]?.rows)).toEqual([CHUNK_RECORDS_MAX, 1])
+})
+
+test('long text from outside cuts a chunk early', () => {
+  const chunks: Uint8Array[] = []
+  const writer = new ChunkWriter(ORIGIN, (chunk) => chunks.push(chunk))
+  const long = 'x'.repeat(1000)
+  for (let i = 0; i < 4096; i++) writer.flows.columns.user_agent.set(writer.flow(), `${long}${i}`)
+  writer.end()
+  expect(chunks.length).toBeGreaterThan(2)
+  for (const chunk of chunks) expect(chunk.length).toBeLessThan(3 * CHUNK_TEXT_MAX)
+})
+
+test('bytes that are no whole chunk are a ChunkError', () => {
+  const [chunk] = write([1, 2, 3])
+  for (let cut = 0; cut < chunk!.length; cut += 7)
+    expect(() => decodeChunk(chunk!.subarray(0, cut))).toThrow(ChunkError)
+  expect(() => decodeChunk(Buffer.concat([chunk!, Buffer.of(0)]))).toThrow(/bytes after/)
+  const future = Buffer.from(chunk!)
+  future.write('"v":9', future.indexOf('"v":1'))
+  expect(() => decodeChunk(future)).toThrow(/version 9/)
+})
