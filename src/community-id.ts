@@ -1,0 +1,169 @@
+// Community ID v1 (corelight/community-id-spec): one short text for a conversation, equal in every tool and from
+// both directions. Calculated once per flow, so the SHA-1 is written for exactly one block over reused arrays.
+
+import { isIpv4 } from './address.ts'
+
+const ICMP = 1
+const TCP = 6
+const UDP = 17
+const ICMP6 = 58
+const SCTP = 132
+
+// Request and reply types that answer each other. A type that is not here is one-way: it has no reply, so its
+// tuple is never swapped, and its second "port" is the ICMP code.
+const ICMP_COUNTERPART = counterparts([8, 0], [13, 14], [15, 16], [10, 9], [17, 18])
+const ICMP6_COUNTERPART = counterparts(
+  [128, 129],
+  [133, 134],
+  [135, 136],
+  [130, 131],
+  [139, 140],
+  [144, 145],
+)
+
+function counterparts(...pairs: readonly (readonly [number, number])[]): Int16Array {
+  const table = new Int16Array(256).fill(-1)
+  for (const [request, reply] of pairs) {
+    table[request] = reply
+    table[reply] = request
+  }
+  return table
+}
+
+/** The longest message: seed 2, addresses 2 x 16, protocol 1, padding 1, ports 2 x 2. It fits one SHA-1 block (<= 55). */
+const message = new Uint8Array(64)
+const words = new Int32Array(80)
+const digest = new Int32Array(5)
+
+/**
+ * Community ID v1 with seed 0: `1:` and 28 characters.
+ *
+ * @param addressA 16 bytes at `atA`, IPv4 as ::ffff:a.b.c.d (hashed as its 4 bytes); likewise B
+ * @param portA port of A. For ICMP, A is the originator, portA the type and portB Zeek's second number: the type
+ * of the answer if there is one, else the code. Protocols other than TCP, UDP, SCTP and ICMP have no ports here
+ * @param protocol IANA protocol number
+ */
+export function communityId(
+  addressA: Uint8Array,
+  atA: number,
+  portA: number,
+  addressB: Uint8Array,
+  atB: number,
+  portB: number,
+  protocol: number,
+): string {
+  const four = isIpv4(addressA, atA) && isIpv4(addressB, atB)
+  const skip = four ? 12 : 0
+  let second = portB
+  let oneWay = false
+  if (protocol === ICMP || protocol === ICMP6) {
+    const answer = (protocol === ICMP ? ICMP_COUNTERPART : ICMP6_COUNTERPART)[portA & 0xff]!
+    if (answer >= 0) second = answer
+    else oneWay = true
+  }
+  const ported =
+    protocol === TCP ||
+    protocol === UDP ||
+    protocol === SCTP ||
+    protocol === ICMP ||
+    protocol === ICMP6
+  const straight =
+    oneWay || ordered(addressA, atA, portA, addressB, atB, second, skip, ported ? 1 : 0)
+  let length = 0
+  message[length++] = 0
+  message[length++] = 0
+  const first = straight ? addressA : addressB
+  const firstAt = straight ? atA : atB
+  const last = straight ? addressB : addressA
+  const lastAt = straight ? atB : atA
+  for (let i = skip; i < 16; i++) message[length++] = first[firstAt + i]!
+  for (let i = skip; i < 16; i++) message[length++] = last[lastAt + i]!
+  message[length++] = protocol
+  message[length++] = 0
+  if (ported) {
+    const low = straight ? portA : second
+    const high = straight ? second : portA
+    message[length++] = low >> 8
+    message[length++] = low
+    message[length++] = high >> 8
+    message[length++] = high
+  }
+  sha1Block(message, length, digest)
+  return `1:${base64Of20(digest)}`
+}
+
+/** True if (A, portA) is not greater than (B, portB), bytes compared in network order. */
+function ordered(
+  a: Uint8Array,
+  atA: number,
+  portA: number,
+  b: Uint8Array,
+  atB: number,
+  portB: number,
+  skip: number,
+  ported: number,
+): boolean {
+  for (let i = skip; i < 16; i++) {
+    const difference = a[atA + i]! - b[atB + i]!
+    if (difference !== 0) return difference < 0
+  }
+  return ported === 0 || portA <= portB
+}
+
+/**
+ * SHA-1 (FIPS 180-4) of `length` <= 55 bytes, one block.
+ * @param bytes 64 bytes; those from `length` on are overwritten with the padding
+ * @param to receives the five words of the digest
+ */
+export function sha1Block(bytes: Uint8Array, length: number, to: Int32Array): void {
+  bytes.fill(0, length, 64)
+  bytes[length] = 0x80
+  for (let i = 0; i < 15; i++) {
+    const at = i * 4
+    words[i] = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
+  }
+  words[15] = length * 8
+  for (let i = 16; i < 80; i++) {
+    const mixed = words[i - 3]! ^ words[i - 8]! ^ words[i - 14]! ^ words[i - 16]!
+    words[i] = (mixed << 1) | (mixed >>> 31)
+  }
+  let a = 0x67452301
+  let b = 0xefcdab89 | 0
+  let c = 0x98badcfe | 0
+  let d = 0x10325476
+  let e = 0xc3d2e1f0 | 0
+  for (let i = 0; i < 80; i++) {
+    let mixed: number
+    if (i < 20) mixed = ((b & c) | (~b & d)) + 0x5a827999
+    else if (i < 40) mixed = (b ^ c ^ d) + 0x6ed9eba1
+    else if (i < 60) mixed = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc
+    else mixed = (b ^ c ^ d) + 0xca62c1d6
+    const next = (((a << 5) | (a >>> 27)) + mixed + e + words[i]!) | 0
+    e = d
+    d = c
+    c = (b << 30) | (b >>> 2)
+    b = a
+    a = next
+  }
+  to[0] = (a + 0x67452301) | 0
+  to[1] = (b + 0xefcdab89) | 0
+  to[2] = (c + 0x98badcfe) | 0
+  to[3] = (d + 0x10325476) | 0
+  to[4] = (e + 0xc3d2e1f0) | 0
+}
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+
+function base64Of20(from: Int32Array): string {
+  let text = ''
+  for (let i = 0; i < 21; i += 3) {
+    const group = (byteOf(from, i) << 16) | (byteOf(from, i + 1) << 8) | byteOf(from, i + 2)
+    text += BASE64[group >>> 18]! + BASE64[(group >>> 12) & 63]! + BASE64[(group >>> 6) & 63]!
+    text += i === 18 ? '=' : BASE64[group & 63]!
+  }
+  return text
+}
+
+function byteOf(from: Int32Array, at: number): number {
+  return at < 20 ? (from[at >> 2]! >>> (24 - 8 * (at & 3))) & 0xff : 0
+}
