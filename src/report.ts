@@ -2,6 +2,7 @@
 // (schema bailiwick.report/v1) and rendered for people by src/cli. All text in it is as stored: from outside it
 // came in through wireText, and every renderer escapes it once more for its own output.
 
+import type { DecodeStats } from './decoder.ts'
 import type { Grade, Side, Verdict } from './flow.ts'
 import { VERDICTS } from './flow.ts'
 
@@ -39,8 +40,12 @@ export interface ReportInput {
    * is of no known format (a directory's other files are listed and passed over).
    */
   state: 'read' | 'damaged' | 'unreadable' | 'unknown'
+  /** From disk, compressed or not. */
   bytes_read: number
+  /** Captures: packets and their bytes on the wire. */
   packets: number
+  bytes: number
+  /** Logs: each line is accepted, rejected or skipped. */
   lines: number
   accepted: number
   rejected: number
@@ -49,6 +54,37 @@ export interface ReportInput {
   records: number
   errors: string[]
   error_count: number
+}
+
+/** The report of one input from what its decoder counted; `records` are the flow records that it gave. */
+export function reportInput(
+  input: {
+    source: string
+    stats: DecodeStats
+    bytesRead: number
+    foundInDirectory: boolean
+    known: boolean
+  },
+  records: number,
+): ReportInput {
+  const { source, stats, bytesRead, foundInDirectory, known } = input
+  const unread = stats.broken && bytesRead === 0 ? 'unreadable' : 'unknown'
+  return {
+    source,
+    format: stats.format,
+    named: !foundInDirectory,
+    state: known ? (stats.broken ? 'damaged' : 'read') : unread,
+    bytes_read: bytesRead,
+    packets: stats.packets,
+    bytes: stats.bytes,
+    lines: stats.lines,
+    accepted: stats.accepted,
+    rejected: stats.rejected,
+    skipped: stats.skipped,
+    records,
+    errors: [...stats.errors],
+    error_count: stats.errorCount,
+  }
 }
 
 export type VerdictCounts = Record<Verdict, number>

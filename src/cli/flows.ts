@@ -1,0 +1,98 @@
+// `bailiwick flows`: inputs to flows on stdout, nothing judged and nothing stored.
+
+import { getRandomValues } from 'node:crypto'
+import { type Command, Option } from 'commander'
+import { DEFAULT_SENSOR, parseNetworks, SENSOR_NAME } from '../config.ts'
+import type { SensorSettings } from '../sensor.ts'
+import { startThreads } from '../threads.ts'
+import { usageError } from './exit.ts'
+import { FLOW_FORMATS, type FlowFormatName, flowFormat } from './flow-format.ts'
+import { FlowWriter } from './flow-writer.ts'
+import { printFlows, STATS_FORMATS, type StatsFormat } from './print-flows.ts'
+import type { CommandParts } from './program.ts'
+import { startProgress } from './progress.ts'
+import { untilAborted } from './until-aborted.ts'
+
+export interface SensorOptions {
+  sensorId: string
+  verifyChecksums: boolean
+  localNets?: string
+}
+
+interface FlowsOptions extends SensorOptions {
+  format: FlowFormatName
+  stats: StatsFormat
+}
+
+const EXAMPLES = `Examples:
+  bailiwick flows capture.pcap                         one JSON object per flow
+  bailiwick flows logs/ --stats json 2> stats.ndjson   a directory of flow logs, with counts per input
+  tcpdump -w - | bailiwick flows -                     from standard input
+`
+
+/** Options of every command that reads captures and logs. */
+export function addSensorOptions(command: Command): Command {
+  return command
+    .option('--verify-checksums', 'leave out packets whose checksum is wrong', false)
+    .option(
+      '--sensor-id <id>',
+      'name of this observation point, part of every flow id',
+      DEFAULT_SENSOR,
+    )
+    .option('--local-nets <cidrs>', 'networks that are ours, comma-separated')
+}
+
+/** Reads the sensor's options. @throws CommandError for what they do not allow. */
+export function sensorSettings(options: SensorOptions): SensorSettings {
+  if (!SENSOR_NAME.test(options.sensorId))
+    throw usageError(
+      `--sensor-id ${options.sensorId}: use up to 63 letters, digits, dots, dashes and underscores`,
+    )
+  const nets = options.localNets === undefined ? [] : parseNetworks(options.localNets)
+  if (!Array.isArray(nets))
+    throw usageError(`--local-nets: ${nets.wrong} is no network; write 10.0.0.0/8,fd00::/8`)
+  return {
+    sensor: options.sensorId,
+    verifyChecksums: options.verifyChecksums,
+    hashSeed: getRandomValues(new Int32Array(4)),
+    localNets: nets,
+  }
+}
+
+export function addFlowsCommand(program: Command, parts: CommandParts): void {
+  const command = program
+    .command('flows')
+    .summary('decode captures and logs to flows')
+    .description(
+      'Decodes captures, cloud flow logs and Zeek logs. Prints one flow a line on stdout.',
+    )
+    .addHelpText('before', EXAMPLES)
+    .argument('<path...>', 'files, directories, or - for standard input; gzip is undone')
+    .addOption(
+      new Option('--format <format>', 'how flows are printed')
+        .choices(FLOW_FORMATS)
+        .default('ndjson'),
+    )
+    .addOption(
+      new Option('--stats <format>', 'what was read of each input, on stderr')
+        .choices(STATS_FORMATS)
+        .default('none'),
+    )
+  addSensorOptions(command).action(async (paths: string[], options: FlowsOptions) => {
+    const settings = sensorSettings(options)
+    const terminal = parts.terminal()
+    const threads = startThreads(1)
+    const progress = startProgress(terminal, !terminal.outIsTerminal, () => performance.now())
+    try {
+      const writer = new FlowWriter(
+        flowFormat(options.format, settings.localNets.length > 0),
+        settings.localNets,
+      )
+      const events = untilAborted(threads.decode(paths, settings, progress.at), parts.signal)
+      parts.causes.push(...(await printFlows(events, writer, terminal, options.stats)))
+    } finally {
+      progress.stop()
+      await threads.close()
+    }
+  })
+}

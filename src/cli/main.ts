@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+// The process: streams, signals and the exit code. Everything else is in program.ts.
+
+import { readEnvironment } from '../config.ts'
+import { printable } from '../wire-text.ts'
+import { run } from './program.ts'
+
+const interrupted = new AbortController()
+const environment = readEnvironment()
+
+// The first Ctrl-C ends the work in good order, the second ends the process.
+process.on('SIGINT', () => {
+  if (interrupted.signal.aborted) process.exit(130)
+  process.stderr.write('\nbailiwick: stopping; again to stop at once\n')
+  interrupted.abort()
+})
+
+process.on('uncaughtException', (error) => {
+  const words = environment.debug ? (error.stack ?? String(error)) : String(error)
+  process.stderr.write(`bailiwick: this is a fault of bailiwick: ${printable(words)}\n`)
+  process.exit(70)
+})
+
+const code = await run(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  environment,
+  signal: interrupted.signal,
+})
+process.exit(code)

@@ -1,0 +1,119 @@
+// The command line: which commands there are, what they take, and how a run ends. Each command's work is in the
+// file of its name; this one only reads arguments and hands over parts.
+
+import type { Writable } from 'node:stream'
+import { Command, CommanderError } from 'commander'
+import type { Environment } from '../config.ts'
+import { printable } from '../wire-text.ts'
+import { addDoctorCommand } from './doctor.ts'
+import { CommandError, type ExitCause, exitCode } from './exit.ts'
+import { addFlowsCommand } from './flows.ts'
+import { openTerminal, say, type Terminal } from './terminal.ts'
+import { versionText } from './version.ts'
+
+export interface RunParts {
+  stdout: Writable & { isTTY?: boolean; columns?: number }
+  stderr: Writable & { isTTY?: boolean; columns?: number }
+  environment: Environment
+  /** Aborted by the first Ctrl-C. */
+  signal: AbortSignal
+}
+
+/** What a command is given to work with; it adds to `causes` why the run is not simply done. */
+export interface CommandParts {
+  /** Known only once the options are read. */
+  terminal: () => Terminal
+  signal: AbortSignal
+  causes: ExitCause[]
+}
+
+const EXAMPLES = `Examples:
+  bailiwick replay capture.pcap --agents agents/     judge a capture against what agents declared
+  bailiwick replay logs/ --agents agents/ --fail-on out_of_scope
+                                                     the same of a directory, for CI: exit 1 if one strayed
+  bailiwick flows capture.pcap | head                only decode: one JSON object per flow
+  bailiwick scope check agents/                      read the agent files, say what is wrong with them
+`
+
+/**
+ * Runs one command line.
+ * @param args without the node and script names. @returns the exit code.
+ */
+export async function run(args: readonly string[], parts: RunParts): Promise<number> {
+  const causes: ExitCause[] = []
+  const program = new Command('bailiwick')
+  const terminal = () => terminalOf(program, parts)
+  program
+    .description(
+      'Watches network traffic passively, knows which AI agent each flow belongs to, and says when an agent\n' +
+        'leaves the scope it declared.',
+    )
+    .addHelpText('before', EXAMPLES)
+    .option('-v, --verbose', 'say more; a fault is told with its stack')
+    .option('-q, --quiet', 'say nothing but errors')
+    .option('--no-color', 'no colours, whatever the terminal')
+    .version(versionText(), '-V, --version')
+    .configureOutput({
+      writeOut: (text) => void parts.stdout.write(text),
+      writeErr: (text) => void parts.stderr.write(text),
+      outputError: () => {},
+    })
+    .exitOverride()
+  const command: CommandParts = { terminal, signal: parts.signal, causes }
+  for (const add of [addFlowsCommand, addDoctorCommand]) add(program, command)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    const cause = causeOf(error, parts)
+    if (cause === undefined) return 0
+    causes.push(cause)
+  }
+  const out = terminal()
+  try {
+    for (const { words } of causes) await say(out, `bailiwick: ${words}`)
+    await out.out.drained()
+  } catch (error) {
+    causes.push({ code: 70, words: `cannot write the output: ${String(error)}` })
+    await say(out, `bailiwick: ${causes.at(-1)!.words}`).catch(() => {})
+  }
+  return parts.signal.aborted ? 130 : exitCode(causes)
+}
+
+const opened = new WeakMap<RunParts, Terminal>()
+
+function terminalOf(program: Command, parts: RunParts): Terminal {
+  const known = opened.get(parts)
+  if (known !== undefined) return known
+  const options = program.opts<{ verbose?: boolean; quiet?: boolean; color: boolean }>()
+  const { environment, stdout, stderr } = parts
+  const fresh = openTerminal({
+    stdout,
+    stderr,
+    ...environment,
+    noColour: environment.noColour || !options.color,
+    verbose: options.verbose === true || environment.debug,
+    quiet: options.quiet === true,
+  })
+  opened.set(parts, fresh)
+  return fresh
+}
+
+/** Why an error ended the run; undefined for help and version, which are no errors. */
+function causeOf(error: unknown, parts: RunParts): ExitCause | undefined {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return undefined
+    // Without a command the help was printed: that is the cure.
+    if (error.code === 'commander.help') return { code: 2, words: 'no command given' }
+    const words = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+    return { code: 2, words: `${words} (see bailiwick --help)` }
+  }
+  if (parts.signal.aborted) return undefined
+  if (error instanceof CommandError) return { code: error.code, words: error.message }
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+  if (parts.environment.debug || process.argv.includes('-v'))
+    parts.stderr.write(`${printable(stack ?? '').replaceAll('\\u{a}', '\n')}\n`)
+  return {
+    code: 70,
+    words: `this is a fault of bailiwick: ${name}: ${message} (again with -v for its stack)`,
+  }
+}

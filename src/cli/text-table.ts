@@ -1,0 +1,88 @@
+// Tables and wrapped text for terminals: columns by visible width, no box drawing, readable when piped.
+
+import { stripVTControlCharacters } from 'node:util'
+import type { Colours } from './terminal.ts'
+
+export interface TableColumn {
+  title: string
+  /** Numbers stand at the right of their column. */
+  right?: boolean
+}
+
+/** Columns that a string takes on a terminal. East Asian wide characters take two. */
+export function visibleWidth(text: string): number {
+  let width = 0
+  for (const char of stripVTControlCharacters(text)) width += isWide(char.codePointAt(0)!) ? 2 : 1
+  return width
+}
+
+function isWide(code: number): boolean {
+  return (
+    (code >= 0x1100 && code <= 0x115f) ||
+    (code >= 0x2e80 && code <= 0xa4cf) ||
+    (code >= 0xac00 && code <= 0xd7a3) ||
+    (code >= 0xf900 && code <= 0xfaff) ||
+    (code >= 0xfe30 && code <= 0xfe6f) ||
+    (code >= 0xff00 && code <= 0xff60) ||
+    (code >= 0xffe0 && code <= 0xffe6) ||
+    (code >= 0x1f300 && code <= 0x1faff) ||
+    (code >= 0x20000 && code <= 0x3fffd)
+  )
+}
+
+function pad(text: string, width: number, right: boolean): string {
+  const blank = ' '.repeat(Math.max(0, width - visibleWidth(text)))
+  return right ? blank + text : text + blank
+}
+
+/** Rows under their titles; columns without any content are left out. Cells must be printable already. */
+export function renderTable(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+  colours: Colours,
+  indent = '',
+): string {
+  if (rows.length === 0) return ''
+  const shown = columns
+    .map((column, at) => ({ column, at }))
+    .filter(({ at }) => rows.some((row) => (row[at] ?? '') !== ''))
+  const widths = shown.map(({ column, at }) =>
+    Math.max(visibleWidth(column.title), ...rows.map((row) => visibleWidth(row[at] ?? ''))),
+  )
+  const line = (cells: readonly string[], paint: (text: string) => string) =>
+    indent +
+    shown
+      .map(({ column }, i) => paint(pad(cells[i] ?? '', widths[i]!, column.right === true)))
+      .join('  ')
+      .trimEnd()
+  const head = line(
+    shown.map(({ column }) => column.title),
+    colours.dim,
+  )
+  const body = rows.map((row) =>
+    line(
+      shown.map(({ at }) => row[at] ?? ''),
+      (text) => text,
+    ),
+  )
+  return `${[head, ...body].join('\n')}\n`
+}
+
+/** `text` in lines of at most `width` columns, broken at spaces; a longer word stands on a line of its own. */
+export function wrap(text: string, width: number, indent = ''): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && visibleWidth(line) + 1 + visibleWidth(word) > width - indent.length) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  lines.push(line)
+  return lines.map((one) => indent + one).join('\n')
+}
+
+/** A count with what is counted: `1 flow`, `12,345 flows`. */
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number.toLocaleString('en-US')} ${number === 1 ? one : many}`
+}
