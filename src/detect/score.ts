@@ -1,0 +1,107 @@
+// How bad is one judged flow? A pure function of what the flow itself shows: endpoints, name, scope, grade. What
+// depends on history (volume, first contact, rhythm) is found over the stored past, not here.
+
+import type { Grade, Handshake, Verdict } from '../flow.ts'
+import type { Endpoint, EndpointRole } from '../identity/endpoint-file.ts'
+import type { AddressKind } from './destination.ts'
+import { REASONS, type Reason, type ReasonCode } from './reasons.ts'
+import { plainTextService, sensitiveService } from './sensitive-ports.ts'
+
+/** What is scored. */
+export interface Scored {
+  verdict: Verdict
+  direction: 'egress' | 'ingress'
+  /** `tcp/443` */
+  service: string
+  /** True for TCP and UDP, whose ports mean a service. */
+  ported: boolean
+  tcp: boolean
+  port: number
+  peerKind: AddressKind
+  /** True if the peer is a registered agent. */
+  peerKnown: boolean
+  handshake: Handshake
+  /** What the originator showed of a name. */
+  nameKind: 'none' | 'named' | 'contradicted' | 'hidden' | 'literal' | 'dns'
+  name: string
+  /** True if the name was read from a clear-text request. */
+  clear: boolean
+  endpoint: Endpoint | undefined
+  /** Of the scope: `default-deny`, `scope-expired`, or the rule's id. */
+  rule: string
+  scopeVersion: string
+  /** A rule that would match but for its port, '' if there is none. */
+  nearRule: string
+  grade: Grade
+  state: 'active' | 'suspended' | 'retired'
+}
+
+const ROLE_REASON: Record<EndpointRole, ReasonCode> = {
+  api: 'llm_api',
+  agent_tool: 'agent_tool',
+  mcp: 'mcp_server',
+  infra: 'agent_infrastructure',
+  chat_ui: 'chat_ui',
+}
+
+/** The reasons in the order of the table, and their sum, at most 100. */
+export function score(flow: Scored): { score: number; reasons: Reason[] } {
+  const reasons: Reason[] = []
+  const add = (code: ReasonCode, evidence: string): void => {
+    reasons.push({ code, weight: REASONS[code], evidence })
+  }
+  addVerdict(flow, add)
+  if (flow.verdict !== 'in_scope' && reasons.length > 0) {
+    addPeer(flow, add)
+    addName(flow, add)
+    if (flow.endpoint !== undefined)
+      add(ROLE_REASON[flow.endpoint.role], `${flow.endpoint.provider} ${flow.endpoint.match}`)
+    if (flow.handshake === 'completed') add('established', `${flow.service} answered`)
+    if (flow.verdict !== 'unregistered' && flow.verdict !== 'unattributed') {
+      if (flow.grade === 'certain') add('identity_certain', 'grade certain')
+      if (flow.grade === 'probable') add('identity_probable', 'grade probable')
+    }
+  }
+  if (flow.state === 'suspended') add('agent_suspended', 'state suspended')
+  if (flow.state === 'retired') add('agent_retired', 'state retired')
+  const sum = reasons.reduce((total, { weight }) => total + weight, 0)
+  return { score: Math.min(100, sum), reasons }
+}
+
+type Add = (code: ReasonCode, evidence: string) => void
+
+function addVerdict(flow: Scored, add: Add): void {
+  const version = flow.scopeVersion === '' ? 'scope' : `scope ${flow.scopeVersion}`
+  if (flow.verdict === 'out_of_scope' && flow.rule === 'scope-expired')
+    add('scope_expired', `${version} has expired`)
+  else if (flow.verdict === 'out_of_scope')
+    add('out_of_scope', `${flow.direction} ${flow.service}: no rule of ${version}`)
+  else if (flow.verdict === 'unknown_name')
+    add('unknown_name', `rule ${flow.rule} of ${version} cannot be decided`)
+  else if (flow.verdict === 'unattributed' && flow.rule !== '')
+    add('candidates_disagree', 'the scopes of the candidates disagree')
+  else if (flow.verdict === 'unregistered') add('unregistered_agent', 'no registered owner')
+}
+
+function addPeer(flow: Scored, add: Add): void {
+  const external = flow.peerKind === 'public' && !flow.peerKnown
+  if (external) add('external_peer', 'public address')
+  if (flow.peerKind === 'metadata') add('metadata_service', 'cloud metadata address')
+  const sensitive = flow.ported ? sensitiveService(flow.port) : ''
+  if (sensitive !== '' && flow.verdict !== 'unknown_name')
+    add('sensitive_port', `${flow.service} ${sensitive}`)
+  if (flow.nearRule !== '') add('other_port', `rule ${flow.nearRule} allows another port`)
+  if (external && flow.direction === 'egress') {
+    const plain = flow.clear ? 'http' : flow.tcp ? plainTextService(flow.port) : ''
+    if (plain !== '') add('plain_text', `${flow.service} ${plain}`)
+  }
+}
+
+function addName(flow: Scored, add: Add): void {
+  if (flow.direction !== 'egress') return
+  if (flow.nameKind === 'none' && flow.peerKind === 'public' && !flow.peerKnown && flow.ported)
+    add('no_name', 'no name was asked for')
+  if (flow.nameKind === 'literal') add('address_literal', flow.name)
+  if (flow.nameKind === 'contradicted') add('name_unproven', flow.name)
+  if (flow.nameKind === 'hidden') add('name_hidden', flow.name)
+}
