@@ -1,8 +1,8 @@
 // The first HTTP request of a stream: who is asked for (Host, absolute-form, CONNECT), by which client, in whose name.
 // RFC 9112 section 3 (request line, target forms), RFC 9110 section 7.2 (Host), RFC 7617 (Basic), RFC 9113 3.4 (preface).
 
+import { hostOfAuthority, isPlainName } from '../host-name.ts'
 import { wireText } from '../wire-text.ts'
-import { hostOfAuthority, isPlainName } from './host-name.ts'
 
 export interface HttpRequest {
   readonly method: string

@@ -2,7 +2,7 @@
 // (QUIC). Reads what identifies the client and the name it asks for; nothing after the hello is looked at.
 // RFC 8446 section 4.1.2, RFC 6066 section 3 (server name), RFC 7301 (ALPN), RFC 9849 (ECH), RFC 5246 E.2 (SSLv2 form).
 
-import { hostName, isPlainName } from './host-name.ts'
+import { hostName, isPlainName } from '../host-name.ts'
 
 export interface ClientHello {
   /** legacy_version of the hello itself. */

@@ -1,7 +1,7 @@
 // Host names from the wire, brought to one form whatever protocol they came in, so that a name in a ClientHello,
 // in a Host header and in a DNS question compare as equal text.
 
-import { wireText } from '../wire-text.ts'
+import { wireText } from './wire-text.ts'
 
 /** Longest name that DNS can hold in text; what is longer is cut by `wireText` and marked. */
 export const MAX_NAME = 255

@@ -1,7 +1,7 @@
 // What a client's own DNS told it: which names it was given for an address, and which addresses for a name. This is the
 // evidence that joins a name to a flow without one, and that proves or contradicts a name that a flow claims.
 
-import type { NameProof } from '../flow.ts'
+import type { NameProof } from './flow.ts'
 
 /** An answer is good for its TTL and this much longer: resolvers, runtimes and connection pools hold on to it. */
 export const SLACK_SECONDS = 3_600
