@@ -7,6 +7,11 @@ import { parseAddress } from '../address.ts'
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 
+/** True for a name of host labels in lower case; whoever shows another one matches no declared domain. */
+export function isHostName(name: string): boolean {
+  return HOST_NAME.test(name)
+}
+
 /** True for text that is an IP address, also in brackets. */
 export function isAddressLiteral(text: string): boolean {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
@@ -44,13 +49,14 @@ export function declaredDomain(text: string): DeclaredDomain {
   if (port !== null)
     return { complaint: `the port has a key of its own (write domain: ${port[1]})` }
   const ascii = domainToASCII(bare)
-  if (ascii === '' || isAddressLiteral(ascii) || !HOST_NAME.test(ascii))
+  if (ascii === '' || isAddressLiteral(ascii) || !isHostName(ascii))
     return { complaint: 'not a host name' }
   return { domain: starred ? `*.${ascii}` : ascii }
 }
 
 /** True if `name` is `domain`, or lies under it where `domain` starts with `*.`. Both in canonical form. */
 export function domainMatches(domain: string, name: string): boolean {
+  if (!isHostName(name)) return false
   if (domain.startsWith('*.'))
     return name.length > domain.length - 1 && name.endsWith(domain.slice(1))
   return domain !== '' && name === domain
