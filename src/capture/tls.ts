@@ -61,21 +61,31 @@ export function readClientHello(
   if (size > 1 && bytes[start + 1] !== 3) return OTHER
   if (size > 2 && bytes[start + 2]! > 4) return OTHER
   if (size > 4 && u16(bytes, start + 3) > MAX_RECORD) return OTHER
-  if (size > 5 && bytes[start + 5] !== CLIENT_HELLO) return OTHER
-  if (size > 6 && bytes[start + 6] !== 0) return OTHER // a hello of 64 KiB or more
-  if (size > 9 && bytes[start + 9] !== 3 && u16(bytes, start + 9) !== 2) return OTHER
-  if (size < 11) return final ? OTHER : MORE
-  const length = 4 + u24(bytes, start + 6)
-  const recordEnd = start + 5 + u16(bytes, start + 3)
-  if (start + 5 + length <= recordEnd) {
+  // Even the handshake header may be spread over records, to be missed by whoever expects it in one.
+  const head = new Uint8Array(HEAD)
+  const seen = joinRecords(bytes, start, end, head)
+  if (!looksLikeHello(head, seen.length) || seen.broken) return OTHER
+  if (seen.length < HEAD) return final ? OTHER : MORE
+  const length = 4 + u24(head, 1)
+  const firstEnd = start + 5 + u16(bytes, start + 3)
+  if (start + 5 + length <= firstEnd) {
     if (start + 5 + length > end && !final) return MORE
-    return { status: 'hello', hello: parseClientHello(bytes, start + 5, Math.min(end, recordEnd)) }
+    return { status: 'hello', hello: parseClientHello(bytes, start + 5, Math.min(end, firstEnd)) }
   }
-  const joined = new Uint8Array(Math.min(length, end - start))
+  const joined = new Uint8Array(Math.min(length, size))
   const got = joinRecords(bytes, start, end, joined)
-  const more = got.length < length && !got.broken
-  if (more && !final) return MORE
+  if (got.length < length && !got.broken && !final) return MORE
   return { status: 'hello', hello: parseClientHello(joined, 0, got.length) }
+}
+
+/** Handshake header and legacy_version. */
+const HEAD = 6
+
+/** Type, a length below 64 KiB, a version: as far as they have come. */
+function looksLikeHello(head: Uint8Array, length: number): boolean {
+  if (length > 0 && head[0] !== CLIENT_HELLO) return false
+  if (length > 1 && head[1] !== 0) return false
+  return length < HEAD || head[4] === 3 || u16(head, 4) === 2
 }
 
 /** Copies handshake bytes out of consecutive records until `to` is full, bytes end, or something else comes. */
