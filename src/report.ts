@@ -104,7 +104,10 @@ export interface ReportAgent {
   score_max: number
 }
 
-/** Where an agent went or was reached from: judgements that agree in all of this. */
+/**
+ * Where an agent went or was reached from: judgements that agree in agent, direction, destination, server_name,
+ * peer (where no name was seen), port, proto, verdict and rule.
+ */
 export interface ReportDestination {
   agent: string
   direction: 'egress' | 'ingress'
@@ -119,6 +122,8 @@ export interface ReportDestination {
   rule: string
   flows: number
   example: ReportFlow
+  /** The lines of YAML that would allow it, '' if it is allowed or nothing in a scope could. */
+  mend: string
 }
 
 export interface ReportReason {

@@ -5,9 +5,11 @@ import type { Writable } from 'node:stream'
 import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
+import { addAgentsCommand } from './agents.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { CommandError, type ExitCause, exitCode } from './exit.ts'
 import { addFlowsCommand } from './flows.ts'
+import { addScopeCommand } from './scope.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
 import { versionText } from './version.ts'
 
@@ -45,8 +47,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
   const terminal = () => terminalOf(program, parts)
   program
     .description(
-      'Watches network traffic passively, knows which AI agent each flow belongs to, and says when an agent\n' +
-        'leaves the scope it declared.',
+      'Watches network traffic passively, knows which AI agent each flow belongs to, and says when an agent leaves the scope it declared.',
     )
     .addHelpText('before', EXAMPLES)
     .option('-v, --verbose', 'say more; a fault is told with its stack')
@@ -60,11 +61,12 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     })
     .exitOverride()
   const command: CommandParts = { terminal, signal: parts.signal, causes }
-  for (const add of [addFlowsCommand, addDoctorCommand]) add(program, command)
+  for (const add of [addFlowsCommand, addScopeCommand, addAgentsCommand, addDoctorCommand])
+    add(program, command)
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {
-    const cause = causeOf(error, parts)
+    const cause = causeOf(error, args, program, parts)
     if (cause === undefined) return 0
     causes.push(cause)
   }
@@ -99,18 +101,25 @@ function terminalOf(program: Command, parts: RunParts): Terminal {
 }
 
 /** Why an error ended the run; undefined for help and version, which are no errors. */
-function causeOf(error: unknown, parts: RunParts): ExitCause | undefined {
+function causeOf(
+  error: unknown,
+  args: readonly string[],
+  program: Command,
+  parts: RunParts,
+): ExitCause | undefined {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return undefined
     // Without a command the help was printed: that is the cure.
     if (error.code === 'commander.help') return { code: 2, words: 'no command given' }
     const words = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-    return { code: 2, words: `${words} (see bailiwick --help)` }
+    const command = program.commands.find((one) => args.includes(one.name()))
+    const where = command === undefined ? 'bailiwick' : `bailiwick ${command.name()}`
+    return { code: 2, words: `${words} (see ${where} --help)` }
   }
   if (parts.signal.aborted) return undefined
   if (error instanceof CommandError) return { code: error.code, words: error.message }
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
-  if (parts.environment.debug || process.argv.includes('-v'))
+  if (parts.environment.debug || program.opts<{ verbose?: boolean }>().verbose === true)
     parts.stderr.write(`${printable(stack ?? '').replaceAll('\\u{a}', '\n')}\n`)
   return {
     code: 70,

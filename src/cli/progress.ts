@@ -3,6 +3,7 @@
 import cliProgress from 'cli-progress'
 import { printable } from '../wire-text.ts'
 import type { Terminal } from './terminal.ts'
+import { shortenStart } from './text-table.ts'
 
 /** Silence in a log is broken this often. */
 const LINE_EVERY_MS = 10_000
@@ -35,12 +36,6 @@ export function startProgress(terminal: Terminal, bar: boolean, now: () => numbe
   return terminal.errIsTerminal && bar ? showBar(terminal) : sayLines(terminal, now)
 }
 
-/** The last part of a path, so that a bar stays on one line. */
-function shorten(source: string, width: number): string {
-  const text = printable(source)
-  return text.length <= width ? text : `…${text.slice(text.length - width + 1)}`
-}
-
 function showBar(terminal: Terminal): ProgressBar {
   const shown = new cliProgress.SingleBar(
     {
@@ -69,7 +64,7 @@ function showBar(terminal: Terminal): ProgressBar {
       const seconds = Math.max(0.001, (performance.now() - started) / 1000)
       if (progress.bytesTotal === 0) shown.setTotal(Math.max(1, progress.bytesRead))
       shown.update(progress.bytesRead, {
-        name: shorten(progress.source, Math.max(8, terminal.width - 64)),
+        name: shortenStart(printable(progress.source), Math.max(8, terminal.width - 64)),
         size: sizeWords(progress.bytesRead),
         rate: sizeWords((before + last) / seconds),
       })

@@ -86,3 +86,14 @@ export function wrap(text: string, width: number, indent = ''): string {
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number.toLocaleString('en-US')} ${number === 1 ? one : many}`
 }
+
+/** The end of a text, where ids and paths differ, in at most `width` columns. */
+export function shortenStart(text: string, width: number): string {
+  if (visibleWidth(text) <= width) return text
+  let kept = ''
+  for (const char of [...text].reverse()) {
+    if (visibleWidth(kept) + visibleWidth(char) + 1 > width) break
+    kept = char + kept
+  }
+  return `…${kept}`
+}

@@ -1,0 +1,271 @@
+// The report as a person reads it in a terminal: first what happened, then who, why and what to do, then what
+// the sensor could not see. Everything from outside is made printable here.
+
+import { VERDICTS, type Verdict } from '../flow.ts'
+import type { Report, ReportAgent, ReportAlert, ReportFinding } from '../report.ts'
+import { printable } from '../wire-text.ts'
+import { coverageLines } from './coverage-text.ts'
+import { endpointText, flowText, indented } from './flow-text.ts'
+import { inputsTable } from './inputs-told.ts'
+import type { Colours } from './terminal.ts'
+import { count, renderTable, shortenStart, wrap } from './text-table.ts'
+
+/** Rows of each list that are shown; --json has them all. */
+const FINDINGS_SHOWN = 20
+const ALERTS_SHOWN = 20
+const UNREGISTERED_SHOWN = 20
+const INPUTS_SHOWN = 20
+
+export interface TextSettings {
+  width: number
+  colours: Colours
+  verbose: boolean
+}
+
+export const VERDICT_WORDS: Record<Verdict, string> = {
+  in_scope: 'in scope',
+  out_of_scope: 'out of scope',
+  unknown_name: 'unknown name',
+  unattributed: 'unattributed',
+  unregistered: 'unregistered',
+}
+
+/** The whole report, ending in a newline. */
+export function reportText(report: Report, settings: TextSettings): string {
+  const parts = [
+    headline(report, settings),
+    section('Flows by agent and verdict', agentsTable(report, settings), settings),
+    section('Out of scope', findingsText(report, settings), settings),
+    section('Alerts', alertsTable(report, settings), settings),
+    section('Unregistered agents', unregisteredText(report, settings), settings),
+    section('Inputs', inputsText(report, settings), settings),
+    section('Coverage', coverageLines(report, settings).join('\n'), settings),
+    section('Warnings', warningsText(report, settings), settings),
+    timeText(report, settings),
+  ]
+  return parts.filter((part) => part !== '').join('\n')
+}
+
+function section(title: string, body: string, { colours }: TextSettings): string {
+  return body === '' ? '' : `${colours.bold(title)}\n${body.trimEnd()}\n`
+}
+
+function headline(report: Report, { colours, width }: TextSettings): string {
+  const { totals, verdicts, unregistered } = report
+  if (totals.flows === 0) return `${colours.bold('No flow was found in the input.')}\n`
+  const lines: string[] = []
+  const strayed = report.agents.filter(
+    ({ agent, verdicts: counts }) => agent !== '' && counts.out_of_scope > 0,
+  ).length
+  // A flow between two agents may be out of scope for both: judgements are counted, and said to be.
+  if (verdicts.out_of_scope > 0)
+    lines.push(
+      colours.red(
+        colours.bold(
+          `${count(verdicts.out_of_scope, 'judgement')} out of scope, by ${count(strayed, 'agent')}.`,
+        ),
+      ),
+    )
+  else if (verdicts.in_scope > 0)
+    lines.push(colours.green(colours.bold('No agent left its declared scope.')))
+  else lines.push(colours.bold('No flow belongs to a registered agent.'))
+  if (unregistered.length > 0)
+    lines.push(
+      colours.red(
+        `${count(unregistered.length, 'address', 'addresses')} talked like an agent and ${unregistered.length === 1 ? 'belongs' : 'belong'} to none.`,
+      ),
+    )
+  if (verdicts.unknown_name > 0)
+    lines.push(
+      colours.yellow(
+        wrap(
+          `${count(verdicts.unknown_name, 'judgement')} could not be decided: a rule by name was asked, and no name was seen.`,
+          width,
+        ),
+      ),
+    )
+  lines.push(
+    `${count(totals.flows, 'flow')}, ${count(totals.judgements, 'judgement')}, from ${count(totals.inputs, 'input')}.`,
+  )
+  return `${lines.join('\n')}\n`
+}
+
+function verdictPaint(verdict: Verdict, colours: Colours): (text: string) => string {
+  if (verdict === 'in_scope') return colours.green
+  if (verdict === 'out_of_scope' || verdict === 'unregistered') return colours.red
+  return colours.yellow
+}
+
+function agentsTable({ agents }: Report, { colours, width }: TextSettings): string {
+  const shown = VERDICTS.filter((verdict) => agents.some(({ verdicts }) => verdicts[verdict] > 0))
+  // What the counts leave of the line is for the ids.
+  const numbers = shown.reduce((sum, verdict) => sum + VERDICT_WORDS[verdict].length + 2, 24)
+  const idWidth = Math.max(16, width - numbers - 2)
+  const row = ({ agent, flows, verdicts, grades, score_max }: ReportAgent): string[] => [
+    agent === '' ? colours.dim('(no agent)') : shortenStart(printable(agent), idWidth),
+    flows.toLocaleString('en-US'),
+    ...shown.map((verdict) => {
+      const number = verdicts[verdict]
+      const text = number.toLocaleString('en-US')
+      return number === 0 ? colours.dim(text) : verdictPaint(verdict, colours)(text)
+    }),
+    score_max === 0 ? '' : String(score_max),
+    weakGrades(grades),
+  ]
+  return renderTable(
+    [
+      { title: 'agent' },
+      { title: 'flows', right: true },
+      ...shown.map((verdict) => ({ title: VERDICT_WORDS[verdict], right: true })),
+      { title: 'score', right: true },
+      { title: 'attributed' },
+    ],
+    // Nobody's flows last.
+    [...agents].sort((a, b) => Number(a.agent === '') - Number(b.agent === '')).map(row),
+    colours,
+    '  ',
+  )
+}
+
+/** Grades that are less than certain, which a reader must know: `3 probable, 1 shared`. */
+function weakGrades(grades: ReportAgent['grades']): string {
+  return (['probable', 'contested', 'shared'] as const)
+    .filter((grade) => (grades[grade] ?? 0) > 0)
+    .map((grade) => `${grades[grade]} ${grade}`)
+    .join(', ')
+}
+
+/** Findings of one alert are told once, by the highest; the others are counted. */
+function findingsText({ findings, totals }: Report, settings: TextSettings): string {
+  const strayed = findings.filter(({ kind }) => kind !== 'unregistered')
+  const byAlert = new Map<string, ReportFinding[]>()
+  for (const finding of strayed)
+    byAlert.set(finding.alert_id, [...(byAlert.get(finding.alert_id) ?? []), finding])
+  const groups = [...byAlert.values()]
+  const blocks = groups
+    .slice(0, FINDINGS_SHOWN)
+    .map((group) => findingText(group[0]!, group.length - 1, settings))
+  const left = groups.length - blocks.length
+  if (left > 0 || findings.length < totals.findings)
+    blocks.push(`  and more; --json lists them all\n`)
+  return blocks.join('\n')
+}
+
+function scorePaint(score: number, colours: Colours): (text: string) => string {
+  return score >= 70 ? colours.red : score >= 40 ? colours.yellow : colours.dim
+}
+
+function findingText(finding: ReportFinding, more: number, settings: TextSettings): string {
+  const { colours, width } = settings
+  const { score, rule, scope_version, grade, evidence, reasons, mend } = finding
+  const lines: string[] = []
+  const body = wrap(printable(finding.sentence), width - 6).split('\n')
+  lines.push(`  ${scorePaint(score, colours)(String(score).padStart(3))} ${colours.bold(body[0]!)}`)
+  for (const line of body.slice(1)) lines.push(`      ${colours.bold(line)}`)
+  const said = reasons.map(({ code, weight, evidence: why }) =>
+    printable(`${weight >= 0 ? '+' : ''}${weight} ${code}${why === '' ? '' : `: ${why}`}`),
+  )
+  for (const reason of said) lines.push(wrapUnder(`because ${reason}`, width, 6, 8))
+  const rests = evidence.length === 0 ? '' : `, on ${evidence.join(', ')}`
+  lines.push(wrapUnder(printable(`agent   ${grade}${rests}`), width, 6, 14))
+  lines.push(
+    wrapUnder(
+      printable(`rule    ${rule}${scope_version === '' ? '' : `, scope ${scope_version}`}`),
+      width,
+      6,
+      14,
+    ),
+  )
+  lines.push(wrapUnder(printable(`flow    ${flowText(finding.flow)}`), width, 6, 14))
+  if (more > 0) lines.push(`      and ${count(more, 'more flow')} of the same alert`)
+  if (mend !== '') {
+    lines.push('      to allow it, add to the scope:')
+    for (const line of indented(mend, '        ')) lines.push(colours.cyan(printable(line)))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** A paragraph whose further lines stand deeper than its first. */
+function wrapUnder(text: string, width: number, indent: number, under: number): string {
+  const [first, ...rest] = wrap(text, width - under).split('\n')
+  return [' '.repeat(indent) + first, ...rest.map((line) => ' '.repeat(under) + line)].join('\n')
+}
+
+function alertsTable({ alerts, totals }: Report, { colours, width }: TextSettings): string {
+  const place = Math.max(16, Math.floor((width - 46) / 2))
+  const rows = alerts
+    .slice(0, ALERTS_SHOWN)
+    .map((alert) => [
+      scorePaint(alert.score, colours)(String(alert.score)),
+      alert.alert_id.slice(0, 8),
+      shortenStart(printable(alert.agent || alert.subject), place),
+      shortenStart(printable(alertDestination(alert)), place),
+      printable(alert.rule),
+      alert.flows.toLocaleString('en-US'),
+      `${alert.first.slice(0, 10)} ${alert.first.slice(11, 16)}`,
+    ])
+  const table = renderTable(
+    [
+      { title: 'score', right: true },
+      { title: 'alert' },
+      { title: 'who' },
+      { title: 'to' },
+      { title: 'rule' },
+      { title: 'flows', right: true },
+      { title: 'first seen (UTC)' },
+    ],
+    rows,
+    colours,
+    '  ',
+  )
+  return totals.alerts > rows.length
+    ? `${table}  and ${count(totals.alerts - rows.length, 'more alert')}; --json lists them\n`
+    : table
+}
+
+function alertDestination({ destination, port, proto }: ReportAlert): string {
+  return `${endpointText(destination, port, proto)}/${proto}`
+}
+
+function unregisteredText({ unregistered }: Report, { colours, width }: TextSettings): string {
+  const lines = unregistered.slice(0, UNREGISTERED_SHOWN).map((one) => {
+    const places = one.destinations.join(', ')
+    const words = `${colours.red(printable(one.address))}: ${count(one.flows, 'flow')} to ${printable(places)}, from ${one.first.slice(0, 19)}Z to ${one.last.slice(0, 19)}Z`
+    return wrapUnder(words, width, 2, 4)
+  })
+  if (lines.length === 0) return ''
+  if (unregistered.length > lines.length)
+    lines.push(`  and ${unregistered.length - lines.length} more; --json lists them all`)
+  lines.push(
+    colours.dim('  Declare such an address under `addresses` of its agent, or look who it is.'),
+  )
+  return lines.join('\n')
+}
+
+function inputsText({ inputs }: Report, { colours, verbose }: TextSettings): string {
+  // What went well needs no line each where there are many.
+  const telling = inputs.filter(({ state, error_count }) => state !== 'read' || error_count > 0)
+  const list = verbose || inputs.length <= INPUTS_SHOWN ? inputs : telling.slice(0, INPUTS_SHOWN)
+  const table = inputsTable(list, colours, '  ')
+  const left = inputs.length - list.length
+  return left > 0 ? `${table}  and ${count(left, 'more input')}; -v lists them\n` : table
+}
+
+function warningsText({ warnings }: Report, { width, colours }: TextSettings): string {
+  return warnings
+    .map((warning) => colours.yellow(wrapUnder(`! ${printable(warning)}`, width, 2, 4)))
+    .join('\n')
+}
+
+function timeText({ timings, store }: Report, { colours, width }: TextSettings): string {
+  const parts = Object.entries(timings.parts).map(([name, s]) => `${name} ${s.toFixed(2)} s`)
+  const spent = parts.length === 0 ? '' : ` (${parts.join(', ')})`
+  const known =
+    store.chunks_known > 0
+      ? ` ${store.chunks_known} of ${count(store.chunks, 'chunk')} were stored before and are not stored again.`
+      : ''
+  const kept = store.temporary
+    ? 'Nothing was kept: give --store to keep it.'
+    : `Kept in ${printable(store.address)}.`
+  return `${colours.dim(wrap(`Took ${timings.total_seconds.toFixed(2)} s${spent}. ${kept}${known}`, width))}\n`
+}
