@@ -1,0 +1,34 @@
+// What hangs beside a flow that has it: names, client fingerprints, buffers, enclosing tunnels. Most flows have none.
+
+import type { NameProof, NameSource } from '../flow.ts'
+import type { FirstBytes } from './first-bytes.ts'
+import type { QuicInitials } from './quic.ts'
+
+/** Anomaly codes that one flow may collect from the readers of its payload. */
+const ANOMALIES_MAX = 16
+const NONE: readonly string[] = []
+
+export class FlowExtra {
+  serverName = ''
+  nameSource: NameSource | '' = ''
+  nameProof: NameProof | '' = ''
+  dnsNames: readonly string[] = NONE
+  ja3 = ''
+  ja4 = ''
+  alpn = ''
+  userAgent = ''
+  proxyUser = ''
+  anomalies: string[] = []
+  /** uids of the enclosing tunnels, outermost first; and what is inside this flow has it as its enclosing ones. */
+  parents: readonly string[] = NONE
+  asParents: readonly string[] | undefined
+  /** The originator's first bytes while they are not enough. */
+  first: FirstBytes | undefined
+  quic: QuicInitials | undefined
+
+  note(codes: readonly string[]): void {
+    for (const code of codes)
+      if (this.anomalies.length < ANOMALIES_MAX && !this.anomalies.includes(code))
+        this.anomalies.push(code)
+  }
+}
