@@ -27,6 +27,8 @@ export interface Scored {
   /** True if the name was read from a clear-text request. */
   clear: boolean
   endpoint: Endpoint | undefined
+  /** How many agents could own the side. */
+  candidates: number
   /** Of the scope: `default-deny`, `scope-expired`, or the rule's id. */
   rule: string
   scopeVersion: string
@@ -78,7 +80,7 @@ function addVerdict(flow: Scored, add: Add): void {
     add('out_of_scope', `${flow.direction} ${flow.service}: no rule of ${version}`)
   else if (flow.verdict === 'unknown_name')
     add('unknown_name', `rule ${flow.rule} of ${version} cannot be decided`)
-  else if (flow.verdict === 'unattributed' && flow.rule !== '')
+  else if (flow.verdict === 'unattributed' && flow.candidates > 1)
     add('candidates_disagree', 'the scopes of the candidates disagree')
   else if (flow.verdict === 'unregistered') add('unregistered_agent', 'no registered owner')
 }

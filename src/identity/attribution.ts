@@ -53,9 +53,17 @@ interface Claimants {
   readonly agents: readonly number[]
   readonly shared: boolean
   readonly evidence: readonly string[]
+  /** What follows if there is no other evidence: without and with a completed handshake. */
+  readonly alone: [Attribution | undefined, Attribution | undefined]
 }
 
-const NOBODY: Claimants = { id: 0, agents: [], shared: false, evidence: [] }
+const NOBODY: Claimants = {
+  id: 0,
+  agents: [],
+  shared: false,
+  evidence: [],
+  alone: [UNKNOWN, UNKNOWN],
+}
 
 /** Most candidates of one side that are named and judged; beyond them a side is as good as unknown. */
 export const CANDIDATES_MAX = 64
@@ -135,7 +143,7 @@ function byName(
     [...owners].map(([name, list]) => {
       const found = distinct(list)
       const evidence = found.map((agent) => `${word} ${name}${claimedBy(agents, found, agent)}`)
-      return [name, { id: ++id, agents: found, shared: false, evidence }]
+      return [name, { ...NOBODY, id: ++id, agents: found, evidence }]
     }),
   )
 }
@@ -152,7 +160,13 @@ function claimantsOf(agents: readonly Agent[], claims: readonly Claim[], id: num
     const whose = claimedBy(agents, owners, agent)
     return `address ${network}${since}${until}${shared ? ' shared' : ''}${whose}`
   })
-  return { id, agents: owners, shared: claims.every(({ shared }) => shared), evidence }
+  return {
+    id,
+    agents: owners,
+    shared: claims.every(({ shared }) => shared),
+    evidence,
+    alone: [undefined, undefined],
+  }
 }
 
 /** All claims on networks that hold what the prefix holds, the narrowest first. */
@@ -212,7 +226,8 @@ export function attribute(book: OwnerBook, side: SideEvidence): Attribution {
   const user = (side.proxyUser !== '' && book.proxyUsers.get(side.proxyUser)) || NOBODY
   const port = (side.interfaceId !== '' && book.interfaces.get(side.interfaceId)) || NOBODY
   const address = claimants(book, side.address, side.at, side.time)
-  if (user.id === 0 && port.id === 0 && address.id === 0) return UNKNOWN
+  if (user.id === 0 && port.id === 0)
+    return (address.alone[side.handshake ? 1 : 0] ??= weigh(book, [address], side.handshake))
   const key = `${user.id} ${port.id} ${address.id} ${side.handshake ? 1 : 0}`
   let found = book.known.get(key)
   if (found === undefined) {
@@ -227,8 +242,9 @@ const METHODS: readonly AttributionMethod[] = ['proxy_user', 'interface', 'addre
 
 /** Weighs claimants by method, the strongest first. What all evidence agrees on holds; else all are candidates. */
 function weigh(book: OwnerBook, pieces: readonly Claimants[], handshake: boolean): Attribution {
+  const methods = METHODS.slice(-pieces.length)
   const asked = pieces.flatMap((piece, i) =>
-    piece.id === 0 ? [] : [{ piece, method: METHODS[i]! }],
+    piece.id === 0 ? [] : [{ piece, method: methods[i]! }],
   )
   const agreed = asked.reduce<readonly number[]>(
     (common, { piece }) => common.filter((agent) => piece.agents.includes(agent)),

@@ -1,0 +1,103 @@
+// Which record of a flow is judged. A chunk may hold several records of one flow, and the two halves of a cloud
+// flow log's conversation; each flow is judged once, by the record with the lowest number.
+
+import type { Block } from './block.ts'
+import { FLOW_COLUMNS, HANDSHAKES, type Handshake } from './flow.ts'
+import { BLOCK_ROWS_MAX } from './native-read.ts'
+
+/** The columns that judgement rests on; the others are passed over. */
+export const EVIDENCE_COLUMNS = {
+  flow_id: FLOW_COLUMNS.flow_id,
+  rec_no: FLOW_COLUMNS.rec_no,
+  ts: FLOW_COLUMNS.ts,
+  orig_h: FLOW_COLUMNS.orig_h,
+  orig_p: FLOW_COLUMNS.orig_p,
+  resp_h: FLOW_COLUMNS.resp_h,
+  resp_p: FLOW_COLUMNS.resp_p,
+  ip_proto: FLOW_COLUMNS.ip_proto,
+  direction_sure: FLOW_COLUMNS.direction_sure,
+  handshake: FLOW_COLUMNS.handshake,
+  decided_at: FLOW_COLUMNS.decided_at,
+  server_name: FLOW_COLUMNS.server_name,
+  name_source: FLOW_COLUMNS.name_source,
+  name_proof: FLOW_COLUMNS.name_proof,
+  dns_names: FLOW_COLUMNS.dns_names,
+  proxy_user: FLOW_COLUMNS.proxy_user,
+  interface_id: FLOW_COLUMNS.interface_id,
+  interface_side: FLOW_COLUMNS.interface_side,
+} as const
+export type EvidenceColumns = typeof EVIDENCE_COLUMNS
+
+/**
+ * One row for each distinct flow, ascending. Sorting instead of hashing: whoever chooses flow ids cannot make it
+ * slow. A row and 33 bits of its id are packed into one float64, so that they are sorted without a callback.
+ */
+export function decidingRows(flows: Block<EvidenceColumns>): Uint32Array {
+  const { flow_id } = flows.columns
+  const packed = new Float64Array(flows.rows)
+  for (let row = 0; row < flows.rows; row++) {
+    const at = row * 16
+    const high =
+      flow_id[at]! * 2 ** 25 +
+      ((flow_id[at + 1]! << 17) |
+        (flow_id[at + 2]! << 9) |
+        (flow_id[at + 3]! << 1) |
+        (flow_id[at + 4]! >> 7))
+    packed[row] = high * BLOCK_ROWS_MAX + row
+  }
+  packed.sort()
+  const chosen: number[] = []
+  /** Representatives of the run of rows that agree in those 33 bits: almost always one flow. */
+  let run: number[] = []
+  let runBits = -1
+  for (const value of packed) {
+    const bits = Math.floor(value / BLOCK_ROWS_MAX)
+    const row = value % BLOCK_ROWS_MAX
+    if (bits !== runBits) {
+      for (const representative of run) chosen.push(representative)
+      run = []
+      runBits = bits
+    }
+    const i = run.findIndex((other) => sameFlow(flow_id, row, other))
+    if (i < 0) run.push(row)
+    else if (precedes(flows, row, run[i]!)) run[i] = row
+  }
+  for (const representative of run) chosen.push(representative)
+  return Uint32Array.from(chosen).sort()
+}
+
+function sameFlow(ids: Uint8Array, a: number, b: number): boolean {
+  for (let i = 0; i < 16; i++) if (ids[a * 16 + i] !== ids[b * 16 + i]) return false
+  return true
+}
+
+/**
+ * True if the flow is judged by row `a` rather than `b`: the lower record number; among equals the one with a
+ * name, then the one that saw more of the handshake, then the earlier; at last any fixed order, so that the
+ * order of the rows decides nothing.
+ */
+function precedes(flows: Block<EvidenceColumns>, a: number, b: number): boolean {
+  const c = flows.columns
+  const rank = (row: number): number => HANDSHAKES.indexOf(c.handshake.get(row) as Handshake)
+  const nameless = (row: number): number => (c.server_name.get(row) === '' ? 1 : 0)
+  const difference =
+    c.rec_no[a]! - c.rec_no[b]! ||
+    nameless(a) - nameless(b) ||
+    rank(a) - rank(b) ||
+    c.ts[a]! - c.ts[b]! ||
+    c.decided_at[a]! - c.decided_at[b]!
+  if (difference !== 0) return difference < 0
+  return rowText(flows, a) < rowText(flows, b)
+}
+
+/** All evidence of a row as text, to order rows that agree in what matters. */
+function rowText({ columns: c }: Block<EvidenceColumns>, row: number): string {
+  const at = row * 16
+  return JSON.stringify([
+    [...c.orig_h.subarray(at, at + 16), ...c.resp_h.subarray(at, at + 16)],
+    [c.orig_p[row], c.resp_p[row], c.ip_proto[row], c.direction_sure[row]],
+    [c.server_name, c.name_source, c.name_proof].map((held) => held.get(row)),
+    c.dns_names.get(row),
+    [c.proxy_user, c.interface_id, c.interface_side].map((held) => held.get(row)),
+  ])
+}
