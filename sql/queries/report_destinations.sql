@@ -1,0 +1,42 @@
+-- Where agents went or were reached from: judgements that agree in all of this, with the earliest as an example.
+WITH d AS (
+  SELECT
+    agent,
+    direction,
+    destination,
+    peer_port,
+    ip_proto,
+    verdict,
+    rule,
+    count() AS flows,
+    argMin(j.peer, (j.ts, j.flow_id)) AS peer,
+    argMin(j.flow_id, (j.ts, j.flow_id)) AS example
+  FROM run_judgements(run = {run:UUID}) AS j
+  WHERE agent != ''
+  GROUP BY agent, direction, destination, peer_port, ip_proto, verdict, rule
+  ORDER BY agent, direction, verdict, flows DESC, destination, peer_port, ip_proto, rule
+  LIMIT {limit:UInt32}
+)
+SELECT
+  d.agent AS agent,
+  d.direction AS direction,
+  d.destination AS destination,
+  f.server_name AS server_name,
+  replaceRegexpOne(toString(d.peer), '^::ffff:(\\d+\\.\\d+\\.\\d+\\.\\d+)$', '\\1') AS peer,
+  d.peer_port AS peer_port,
+  d.ip_proto AS ip_proto,
+  d.verdict AS verdict,
+  d.rule AS rule,
+  d.flows AS flows,
+  d.example AS flow_id,
+  f.uid AS uid,
+  toUnixTimestamp64Micro(f.ts) AS ts,
+  replaceRegexpOne(toString(f.orig_h), '^::ffff:(\\d+\\.\\d+\\.\\d+\\.\\d+)$', '\\1') AS orig_h,
+  f.orig_p AS orig_p,
+  replaceRegexpOne(toString(f.resp_h), '^::ffff:(\\d+\\.\\d+\\.\\d+\\.\\d+)$', '\\1') AS resp_h,
+  f.resp_p AS resp_p
+FROM d
+LEFT JOIN (
+  SELECT * FROM run_flows(run = {run:UUID}) WHERE flow_id IN (SELECT example FROM d)
+) AS f ON f.flow_id = d.example
+ORDER BY agent, direction, verdict, flows DESC, destination, peer_port, ip_proto, rule

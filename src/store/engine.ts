@@ -1,0 +1,32 @@
+// What the store needs of a ClickHouse, embedded or server. Both run the same SQL; they differ in how a block of
+// bytes gets in, and in what it means to open and close.
+
+export interface Engine {
+  /** As it may be shown: without a password. */
+  readonly address: string
+  /** Runs a statement without a result, with all its settings in its text. */
+  command(sql: string): Promise<void>
+  /**
+   * Runs INSERTs, one after the other, that all read the same Native blocks.
+   * @param blocks Native blocks, one after the other, of one table
+   */
+  insert(blocks: readonly Uint8Array[], inserts: readonly BlockInsert[]): Promise<void>
+  /** Runs a query that may only read. Values come as `{name:Type}` parameters, never in the text. */
+  select(sql: string, params: Readonly<Record<string, unknown>>): Promise<unknown[]>
+  /** Waits for what runs, then lets go. A second call does nothing. */
+  close(): Promise<void>
+}
+
+/** One INSERT: which rows of the blocks go where, once. */
+export interface BlockInsert {
+  table: string
+  /** Columns of the blocks with their ClickHouse types, in order. */
+  columns: readonly (readonly [name: string, type: string])[]
+  /** Value of the column `day` for all rows, in days since 1970; undefined for a table without it. */
+  day: number | undefined
+  /** Only rows whose time is of this day; undefined for all. */
+  onlyDay: number | undefined
+  /** Only rows of these chunks; undefined for all. */
+  onlyChunks: readonly string[] | undefined
+  token: string
+}

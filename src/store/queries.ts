@@ -1,0 +1,194 @@
+// The queries of sql/queries that other rooms ask, with their parameters and rows. Times are microseconds since
+// 1970 as in src/block.ts, protocols are IANA numbers, addresses are text. `limit` bounds the rows.
+
+import type { Grade, Side, Verdict } from '../flow.ts'
+
+/** A flow as far as it is needed to find it again. */
+export interface FlowRow {
+  flow_id: string
+  uid: string
+  ts: number
+  orig_h: string
+  orig_p: number
+  resp_h: string
+  resp_p: number
+  ip_proto: number
+  server_name: string
+}
+
+/** Why a judgement is as it is: the three reason lists are parallel. */
+export interface ReasonColumns {
+  method: string
+  candidates: string[]
+  evidence: string[]
+  reason_codes: string[]
+  reason_weights: number[]
+  reason_evidence: string[]
+}
+
+export interface TotalsRow {
+  flows: number
+  records: number
+  packets: number
+  /** As on the wire where that is known, else payload. */
+  bytes: number
+  judgements: number
+  findings: number
+  alerts: number
+  rejects: number
+  chunks: number
+}
+
+export interface VerdictRow {
+  verdict: Verdict
+  judgements: number
+  flows: number
+}
+
+/** One row an agent: judgements by verdict and by grade. The empty agent holds those that belong to none. */
+export interface AgentRow extends Record<Verdict | Grade, number> {
+  agent: string
+  flows: number
+  judgements: number
+  score_max: number
+  /** Distinct destinations, and bytes as seen from the agent. */
+  destinations: number
+  bytes_out: number
+  bytes_in: number
+}
+
+/** Judgements of an agent that agree in all of this, with their earliest flow. */
+export interface DestinationRow extends FlowRow {
+  agent: string
+  direction: 'egress' | 'ingress'
+  destination: string
+  peer: string
+  peer_port: number
+  verdict: Verdict
+  rule: string
+  flows: number
+}
+
+export interface FindingRow extends FlowRow, ReasonColumns {
+  alert_id: string
+  kind: string
+  agent: string
+  subject: string
+  side: Side
+  grade: Grade
+  /** '' for a finding without a judgement. */
+  verdict: Verdict | ''
+  rule: string
+  scope_version: string
+  direction: 'egress' | 'ingress' | ''
+  destination: string
+  peer: string
+  peer_port: number
+  score: number
+  sentence: string
+  name_source: string
+}
+
+export interface MismatchRow extends FlowRow, ReasonColumns {
+  agent: string
+  side: Side
+  verdict: Verdict
+  grade: Grade
+  direction: 'egress' | 'ingress'
+  rule: string
+  scope_version: string
+  destination: string
+  peer: string
+  peer_port: number
+  score: number
+  name_source: string
+}
+
+export interface AlertRow {
+  alert_id: string
+  kind: string
+  agent: string
+  subject: string
+  rule: string
+  destination: string
+  peer_port: number
+  ip_proto: number
+  first: number
+  last: number
+  flows: number
+  score: number
+  grade: Grade
+  sentence: string
+}
+
+export interface UnregisteredRow {
+  address: string
+  flows: number
+  first: number
+  last: number
+  score: number
+  /** Distinct destinations, and at most 20 of them, most flows first. */
+  destination_count: number
+  destinations: string[]
+}
+
+export interface CoverageRow {
+  sensor: string
+  vantage: string
+  source_kind: string
+  metric: string
+  from: number
+  to: number
+  value: number
+}
+
+export interface RejectRow {
+  source_kind: string
+  reason: string
+  count: number
+  unit: string
+  first_at: number
+  detail: string
+  sample: string
+  /** Of the first one: see ChunkHeader.origin. */
+  origin: string
+}
+
+/** A chunk whose stored rows of a table are not those that were announced. */
+export interface AuditRow {
+  chunk_id: string
+  table: string
+  announced: number
+  stored: number
+  distinct_rows: number
+}
+
+interface OfRun {
+  run: string
+}
+interface Limited {
+  limit: number
+}
+
+/** What each query takes and gives. */
+export interface StoreQueries {
+  report_totals: { params: OfRun; row: TotalsRow }
+  report_verdicts: { params: OfRun; row: VerdictRow }
+  report_agents: { params: OfRun; row: AgentRow }
+  report_destinations: { params: OfRun & Limited; row: DestinationRow }
+  report_findings: { params: OfRun & Limited; row: FindingRow }
+  report_alerts: { params: OfRun & Limited; row: AlertRow }
+  report_unregistered: { params: OfRun & Limited; row: UnregisteredRow }
+  report_coverage: { params: OfRun & Limited; row: CoverageRow }
+  report_rejects: { params: OfRun & Limited; row: RejectRow }
+  /** An empty verdict or destination, or port 0, means any. */
+  report_mismatch: {
+    params: OfRun &
+      Limited & { agent: string; verdict: Verdict | ''; destination: string; port: number }
+    row: MismatchRow
+  }
+  alerts: { params: Limited; row: AlertRow }
+  audit_chunks: { params: Limited; row: AuditRow }
+}
+
+export type QueryName = keyof StoreQueries

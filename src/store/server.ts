@@ -1,0 +1,139 @@
+// A ClickHouse server over HTTP. Blocks travel as the body of the request, so they are never part of a text.
+
+import { Readable } from 'node:stream'
+import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import type { BlockInsert, Engine } from './engine.ts'
+import { insertSql } from './insert-sql.ts'
+import { StoreError, StoreUnreachableError, storeError } from './store-error.ts'
+import { type StoreTarget, targetAddress } from './store-target.ts'
+
+export type ServerTarget = Extract<StoreTarget, { kind: 'server' }>
+
+const REQUEST_MS_MAX = 600_000
+/** How long a server may take to say that it is there. */
+const HELLO_MS_MAX = 15_000
+
+/**
+ * Connects and asks a first question, so that a wrong address or password is known now.
+ * @throws StoreUnreachableError, StoreAccessError
+ */
+export async function openServer(target: ServerTarget): Promise<Engine> {
+  const engine = new ServerEngine(target)
+  try {
+    await engine.hello()
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+  return engine
+}
+
+class ServerEngine implements Engine {
+  readonly address: string
+  readonly #writer: ClickHouseClient
+  readonly #reader: ClickHouseClient
+  #running = new Set<Promise<unknown>>()
+  #closed = false
+
+  constructor(target: ServerTarget) {
+    this.address = targetAddress(target)
+    const connection = {
+      url: target.url,
+      username: target.user,
+      password: target.password,
+      database: target.database,
+      application: 'bailiwick',
+      request_timeout: REQUEST_MS_MAX,
+    }
+    this.#writer = createClient(connection)
+    // Settings go with each request and stay with it. A server may forbid some of them by its own profile.
+    this.#reader = createClient({
+      ...connection,
+      clickhouse_settings: {
+        max_execution_time: 600,
+        max_result_rows: '1000000',
+        result_overflow_mode: 'throw',
+        output_format_json_quote_64bit_integers: 0,
+        readonly: '1',
+      },
+    })
+  }
+
+  async hello(): Promise<void> {
+    const signal = AbortSignal.timeout(HELLO_MS_MAX)
+    try {
+      const result = await this.#writer.query({
+        query: 'SELECT 1 AS one',
+        format: 'JSONEachRow',
+        abort_signal: signal,
+      })
+      const [row] = await result.json<{ one: number }>()
+      if (row?.one === 1) return
+    } catch (error) {
+      const known = storeError(error, this.address, 'asking the server for its name')
+      if (known.code !== undefined || known instanceof StoreUnreachableError) throw known
+      const what = signal.aborted
+        ? 'does not answer in time'
+        : 'answers, but not as ClickHouse does'
+      throw new StoreUnreachableError(
+        `the store at ${this.address} ${what}: correct the URL or start the ClickHouse server`,
+        { cause: error },
+      )
+    }
+    throw new StoreUnreachableError(
+      `the store at ${this.address} answers, but not as ClickHouse does: correct the URL`,
+    )
+  }
+
+  command(sql: string): Promise<void> {
+    return this.#run('changing the store', async () => {
+      await this.#writer.command({ query: sql })
+    })
+  }
+
+  async insert(blocks: readonly Uint8Array[], inserts: readonly BlockInsert[]): Promise<void> {
+    const statements = inserts.map((insert) => insertSql(insert, 'body'))
+    await this.#run('inserting', async () => {
+      for (const query of statements) {
+        const { stream } = await this.#writer.exec({
+          query,
+          values: Readable.from(blocks, { objectMode: false }),
+        })
+        // The socket is free again only after the answer was read.
+        for await (const _ of stream);
+      }
+    })
+  }
+
+  select(sql: string, params: Readonly<Record<string, unknown>>): Promise<unknown[]> {
+    return this.#run('reading', async () => {
+      const result = await this.#reader.query({
+        query: sql,
+        format: 'JSONEachRow',
+        query_params: { ...params },
+      })
+      return result.json()
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await Promise.allSettled([...this.#running])
+    await this.#writer.close()
+    await this.#reader.close()
+  }
+
+  async #run<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new StoreError(`the store ${this.address} is closed`)
+    const running = work()
+    this.#running.add(running)
+    try {
+      return await running
+    } catch (error) {
+      throw storeError(error, this.address, doing)
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// What can go wrong with the store, told apart by code: each error says what happened and what to do about it.
+
+/** Base of all errors of the store. `message` is one line for a person, with the cure. */
+export class StoreError extends Error {
+  /** ClickHouse's error code, where one was given. */
+  readonly code: number | undefined
+  constructor(message: string, options: { cause?: unknown; code?: number | undefined } = {}) {
+    super(message, { cause: options.cause })
+    this.name = new.target.name
+    this.code = options.code
+  }
+
+  /** True if the same statement may succeed later without anybody doing anything. */
+  get retriable(): boolean {
+    return this.code !== undefined && RETRIABLE_CODES.has(this.code)
+  }
+}
+
+/** The directory is held by another process. */
+export class StoreLockedError extends StoreError {}
+
+/** The server cannot be reached, or what answers is no ClickHouse. */
+export class StoreUnreachableError extends StoreError {
+  override get retriable(): boolean {
+    return true
+  }
+}
+
+/** The server refused the user, the password or the database. */
+export class StoreAccessError extends StoreError {}
+
+/** The store was written by another version, or the directory is no store. */
+export class StoreSchemaError extends StoreError {}
+
+/** Stored rows contradict what was announced: something else wrote, or a promise of the engine was broken. */
+export class StoreInconsistentError extends StoreError {}
+
+/** The store cannot be named like this: wrong usage. */
+export class StoreTargetError extends StoreError {}
+
+/**
+ * Codes of ClickHouse after which the same insert may be tried again: network, timeouts, memory, too many parts,
+ * read-only replica, Keeper. The list of clickhouse-kafka-connect.
+ */
+export const RETRIABLE_CODES: ReadonlySet<number> = new Set([
+  3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999,
+])
+
+const MEMORY_LIMIT_EXCEEDED = 241
+const NOT_ENOUGH_SPACE = 243
+const UNKNOWN_DATABASE = 81
+/** REQUIRED_PASSWORD, WRONG_PASSWORD, UNKNOWN_USER, ACCESS_DENIED, AUTHENTICATION_FAILED. */
+const ACCESS_CODES: ReadonlySet<number> = new Set([192, 193, 194, 497, 516])
+
+/** Codes of the operating system that mean: nobody there. */
+const NETWORK_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EPIPE',
+])
+
+/** The `code` of an error: ClickHouse's number, the system's word, or undefined. */
+export function errorCode(error: unknown): number | string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  const { code } = error
+  if (typeof code === 'number') return code
+  if (typeof code !== 'string') return undefined
+  return /^\d+$/.test(code) ? Number(code) : code
+}
+
+/**
+ * Any failure as a StoreError.
+ * @param address the store as it may be shown: without a password
+ * @param doing what was tried, for the message
+ */
+export function storeError(error: unknown, address: string, doing: string): StoreError {
+  if (error instanceof StoreError) return error
+  const code = errorCode(error)
+  const words = error instanceof Error ? firstLine(error.message) : String(error)
+  const options = { cause: error, code: typeof code === 'number' ? code : undefined }
+  if (typeof code === 'string' && NETWORK_CODES.has(code))
+    return new StoreUnreachableError(
+      `the store at ${address} cannot be reached (${code}): start the ClickHouse server or correct the URL`,
+      options,
+    )
+  if (typeof code !== 'number') return new StoreError(`${doing}: ${words}`, options)
+  if (ACCESS_CODES.has(code))
+    return new StoreAccessError(
+      `the store at ${address} refused the user or the password (code ${code}): correct them in the URL`,
+      options,
+    )
+  if (code === UNKNOWN_DATABASE)
+    return new StoreAccessError(
+      `the store at ${address} has no such database: create it or name another in the URL`,
+      options,
+    )
+  if (code === NOT_ENOUGH_SPACE)
+    return new StoreError(
+      `the disk of the store at ${address} is full: free some space and run again`,
+      options,
+    )
+  if (code === MEMORY_LIMIT_EXCEEDED)
+    return new StoreError(
+      `the engine of the store at ${address} ran out of its memory limit while ${doing}: ${words}`,
+      options,
+    )
+  return new StoreError(`${doing} failed at ${address} (code ${code}): ${words}`, options)
+}
+
+function firstLine(text: string): string {
+  const end = text.indexOf('\n')
+  return (end < 0 ? text : text.slice(0, end)).slice(0, 500)
+}

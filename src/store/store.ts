@@ -1,0 +1,131 @@
+// The store: ClickHouse, embedded or server, behind one door. Rows go in as slices, once; everything that comes
+// out is a query of sql/queries by its name. It lives on the main thread.
+
+import { rmSync } from 'node:fs'
+import { Block } from '../block.ts'
+import type { Columns } from '../flow.ts'
+import { encodeBlock } from '../native.ts'
+import type { ChunkState } from './chunk-state.ts'
+import { temporaryDirectory } from './directory.ts'
+import { openEmbedded } from './embedded.ts'
+import type { Engine } from './engine.ts'
+import { ENGINE_BYTES_DEFAULT, ENGINE_BYTES_MIN } from './engine-config.ts'
+import { migrate } from './migrate.ts'
+import type { QueryName, StoreQueries } from './queries.ts'
+import { openServer } from './server.ts'
+import { chunkStates, insertBlock, insertSlice, type Slice } from './slice.ts'
+import { readSql } from './sql-files.ts'
+import type { StoreTarget } from './store-target.ts'
+import { parseUuid } from './uuid.ts'
+
+export type { ChunkState } from './chunk-state.ts'
+export type { Slice, SliceChunk } from './slice.ts'
+
+export interface StoreOptions {
+  /** What the embedded engine may take, in bytes; its process takes about 300 MB more. A server has its own limit. */
+  memoryBytes?: number
+}
+
+export interface Store {
+  /** As it may be shown: without a password. */
+  readonly address: string
+  readonly temporary: boolean
+  /** How far chunks came. Those that were never begun are left out. */
+  completed(chunkIds: readonly string[]): Promise<Map<string, ChunkState>>
+  /**
+   * Writes what is not there yet of the slice's chunks: records once ever, judgements once for each ruling. What
+   * was written is durable when this returns. Slices are written one after the other.
+   */
+  insertSlice(slice: Slice): Promise<void>
+  /** Remembers that a run (a UUID) read these chunks; the report queries look at the chunks of a run. */
+  noteRun(run: string, chunkIds: readonly string[]): Promise<void>
+  /** Runs sql/queries/<name>.sql. It can only read. */
+  query<N extends QueryName>(
+    name: N,
+    params: StoreQueries[N]['params'],
+  ): Promise<StoreQueries[N]['row'][]>
+  /** Finishes what was begun, then lets go. A temporary store is removed. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens a store and brings its schema up to date.
+ * @throws StoreLockedError, StoreUnreachableError, StoreAccessError, StoreSchemaError, StoreError
+ */
+export async function openStore(target: StoreTarget, options: StoreOptions = {}): Promise<Store> {
+  const memoryBytes = options.memoryBytes ?? ENGINE_BYTES_DEFAULT
+  if (!(memoryBytes >= ENGINE_BYTES_MIN))
+    throw new RangeError(`the engine needs at least ${ENGINE_BYTES_MIN} bytes`)
+  const engine = await openEngine(target, Math.floor(memoryBytes))
+  try {
+    await migrate(engine)
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+  return new EngineStore(engine, target.kind === 'temporary')
+}
+
+async function openEngine(target: StoreTarget, memoryBytes: number): Promise<Engine> {
+  if (target.kind === 'server') return openServer(target)
+  if (target.kind === 'directory')
+    return openEmbedded(target.path, { memoryBytes, temporary: false })
+  const path = temporaryDirectory()
+  try {
+    return await openEmbedded(path, { memoryBytes, temporary: true })
+  } catch (error) {
+    rmSync(path, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const RUN_CHUNKS_COLUMNS = { run: 'uuid', chunk_id: 'uuid' } as const satisfies Columns
+
+/** The store over an engine that is open and migrated; `openStore` makes it. */
+export class EngineStore implements Store {
+  readonly address: string
+  readonly temporary: boolean
+  readonly #engine: Engine
+  #inserting: Promise<unknown> = Promise.resolve()
+
+  constructor(engine: Engine, temporary: boolean) {
+    this.#engine = engine
+    this.address = engine.address
+    this.temporary = temporary
+  }
+
+  completed(chunkIds: readonly string[]): Promise<Map<string, ChunkState>> {
+    return chunkStates(this.#engine, chunkIds)
+  }
+
+  insertSlice(slice: Slice): Promise<void> {
+    const run = this.#inserting.then(() => insertSlice(this.#engine, slice))
+    this.#inserting = run.catch(() => {})
+    return run
+  }
+
+  async noteRun(run: string, chunkIds: readonly string[]): Promise<void> {
+    const runBytes = parseUuid(run)
+    if (chunkIds.length === 0) return
+    const block = new Block(RUN_CHUNKS_COLUMNS, chunkIds.length)
+    for (const id of chunkIds) {
+      const row = block.add()
+      block.columns.run.set(runBytes, row * 16)
+      block.columns.chunk_id.set(parseUuid(id), row * 16)
+    }
+    await insertBlock(this.#engine, 'run_chunks', RUN_CHUNKS_COLUMNS, encodeBlock(block))
+  }
+
+  async query<N extends QueryName>(
+    name: N,
+    params: StoreQueries[N]['params'],
+  ): Promise<StoreQueries[N]['row'][]> {
+    const rows = await this.#engine.select(readSql(`queries/${name}`), { ...params })
+    return rows as StoreQueries[N]['row'][]
+  }
+
+  async close(): Promise<void> {
+    await this.#inserting
+    await this.#engine.close()
+  }
+}

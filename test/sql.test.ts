@@ -1,0 +1,213 @@
+// SQL is source code, so it is tested as such: the schema against src/flow.ts, and every query over a small world
+// whose answers can be checked by hand.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Columns, TABLES } from '../src/flow.ts'
+import { contentUuid, formatUuid } from '../src/hash.ts'
+import { clickhouseType } from '../src/native-read.ts'
+import { listAlerts } from '../src/respond/alerts.ts'
+import { CHUNKS_COLUMNS } from '../src/store/chunk-state.ts'
+import { temporaryDirectory } from '../src/store/directory.ts'
+import { openEmbedded } from '../src/store/embedded.ts'
+import type { Engine } from '../src/store/engine.ts'
+import { migrate } from '../src/store/migrate.ts'
+import { queryNames, readMigrations, readSql, splitStatements } from '../src/store/sql-files.ts'
+import { EngineStore } from '../src/store/store.ts'
+import { AGENT, flowIdOf, judged, MONDAY, sampleChunk } from './store/samples.ts'
+
+const RUN = '11111111-1111-4111-8111-111111111111'
+const OTHER = 'spiffe://corp.example/agent/ledger'
+const SECOND = 1_000_000
+
+let engine: Engine
+let store: EngineStore
+beforeAll(async () => {
+  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
+  await migrate(engine)
+  store = new EngineStore(engine, true)
+  await fill()
+})
+afterAll(() => store.close())
+
+/**
+ * Two chunks of one run, and one chunk of another that must not be seen by the run's queries.
+ *   web    in scope          long   two records, in both chunks
+ *   post   out of scope x 2  stray  unregistered      odd: a flow to another agent, judged on both sides
+ */
+async function fill(): Promise<void> {
+  const first = sampleChunk({
+    flows: [
+      { name: 'web', ts: MONDAY, server_name: 'api.example.com' },
+      { name: 'post', ts: MONDAY + SECOND, server_name: 'paste.example.net', orig_bytes: 90_000 },
+      { name: 'long', ts: MONDAY, rec_no: 0, orig_pkts: 5, resp_pkts: 5, conn_state: 'S1' },
+    ],
+    rejects: [
+      { reason: 'bad_length', at: 17, sample: '\\x00' },
+      { reason: 'bad_length', at: 4, sample: '\\x01' },
+    ],
+  })
+  const second = sampleChunk({
+    seq: 1,
+    flows: [
+      { name: 'long', ts: MONDAY, rec_no: 1, orig_pkts: 2, resp_pkts: 1, conn_state: 'SF' },
+      { name: 'post2', ts: MONDAY + 2 * SECOND, server_name: 'paste.example.net' },
+      { name: 'stray', ts: MONDAY + 3 * SECOND, orig: 77, server_name: 'api.llm.example' },
+      { name: 'odd', ts: MONDAY + 4 * SECOND },
+    ],
+  })
+  const paste = { verdict: 'out_of_scope', destination: 'paste.example.net', alert: 'a1' } as const
+  await store.insertSlice({
+    key: 'tap1/abc:0-1',
+    chunks: [
+      judged(first, [
+        { name: 'web', verdict: 'in_scope' },
+        { name: 'post', ...paste, score: 90, ts: MONDAY + SECOND, sentence: 'posted 90 kB' },
+        { name: 'long', verdict: 'in_scope' },
+      ]),
+      judged(second, [
+        { name: 'long', verdict: 'in_scope' },
+        { name: 'post2', ...paste, score: 60, ts: MONDAY + 2 * SECOND, sentence: 'posted 1 kB' },
+        {
+          name: 'stray',
+          verdict: 'unregistered',
+          side: 'none',
+          agent: '',
+          destination: 'api.llm.example',
+          score: 50,
+          grade: 'unknown',
+          alert: 'a2',
+          ts: MONDAY + 3 * SECOND,
+        },
+        { name: 'odd', verdict: 'in_scope', destination: OTHER },
+        { name: 'odd', verdict: 'out_of_scope', side: 'resp', agent: OTHER, destination: AGENT },
+      ]),
+    ],
+  })
+  await store.noteRun(RUN, [first.header.id, second.header.id, first.header.id])
+  const elsewhere = sampleChunk({ origin: 'tap1/other', flows: [{ name: 'elsewhere' }] })
+  await store.insertSlice({
+    key: 'tap1/other:0-0',
+    chunks: [judged(elsewhere, [{ name: 'elsewhere', ...paste, alert: 'a3', score: 10 }])],
+  })
+}
+
+describe('schema', () => {
+  const stores: Record<string, Record<string, string>> = {
+    flow_records: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
+    coverage: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
+    rejects: { chunk_id: 'UUID', row: 'UInt32' },
+    judgements: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
+    findings: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
+    chunks: { stored_at: "DateTime64(3, 'UTC')" },
+  }
+  test.each(Object.entries<Columns>({ ...TABLES, chunks: CHUNKS_COLUMNS }))(
+    '%s has the columns of the code, in order, and those of the store',
+    async (table, columns) => {
+      const rows = await engine.select(
+        'SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String} ORDER BY position',
+        { table },
+      )
+      const wanted = Object.entries(columns).map(([name, type]) => ({
+        name,
+        type: clickhouseType(type),
+      }))
+      const own = Object.entries(stores[table]!).map(([name, type]) => ({ name, type }))
+      expect(rows).toEqual([...wanted, ...own])
+    },
+  )
+
+  test('every table that is inserted into remembers 10,000 tokens', async () => {
+    const rows = await engine.select(
+      "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'MergeTree' AND create_table_query NOT LIKE '%non_replicated_deduplication_window = 10000%'",
+      {},
+    )
+    expect(rows).toEqual([{ name: 'schema_migrations' }])
+  })
+
+  test('all migrations can be applied again: they are idempotent', async () => {
+    for (const { statements } of readMigrations())
+      for (const statement of statements) await engine.command(statement)
+    expect(await engine.select(readSql('queries/schema_migrations'), {})).toHaveLength(
+      readMigrations().length,
+    )
+  })
+
+  test('statements are split at semicolons that end a line, without comments', () => {
+    expect(splitStatements("-- a; b\nSELECT ';x';\n\nSELECT 2\n-- c\n;\n")).toEqual([
+      "SELECT ';x'",
+      'SELECT 2',
+    ])
+  })
+})
+
+describe('views', () => {
+  test('flows: records add up, state is the last one, each record counts once', async () => {
+    // The same file, longer: the last flow has more packets now, and its chunk is another.
+    const grown = sampleChunk({
+      origin: 'tap1/grown',
+      flows: [
+        { name: 'long', ts: MONDAY, rec_no: 1, orig_pkts: 20, resp_pkts: 10, conn_state: 'SF' },
+      ],
+    })
+    await store.insertSlice({ key: 'tap1/grown:0-0', chunks: [judged(grown, [])] })
+    const [flow] = await engine.select(
+      `SELECT orig_pkts, resp_pkts, orig_bytes, missed_bytes, conn_state, records, duration
+       FROM flows WHERE flow_id = {id:UUID}`,
+      { id: formatUuid(flowIdOf('long')) },
+    )
+    expect(flow).toEqual({
+      orig_pkts: 25,
+      resp_pkts: 15,
+      orig_bytes: 2000,
+      missed_bytes: null,
+      conn_state: 'SF',
+      records: 2,
+      duration: 1.5,
+    })
+  })
+
+  test('flows: a REJECT on one side holds, anomalies are united', async () => {
+    const halves = sampleChunk({
+      origin: 'tap1/halves',
+      flows: [
+        { name: 'half', rec_no: 0, action: 'REJECT', anomalies: ['b'] },
+        { name: 'half', rec_no: 1, action: 'ACCEPT', anomalies: ['a', 'b'] },
+      ],
+    })
+    await store.insertSlice({ key: 'tap1/halves:0-0', chunks: [judged(halves, [])] })
+    const rows = await engine.select(
+      'SELECT action, anomalies FROM flows WHERE flow_id = {id:UUID}',
+      { id: formatUuid(flowIdOf('half')) },
+    )
+    expect(rows).toEqual([{ action: 'REJECT', anomalies: ['a', 'b'] }])
+  })
+
+  test('a later ruling replaces all of an earlier one, and its alerts', async () => {
+    const chunk = sampleChunk({ origin: 'tap1/re', flows: [{ name: 'again' }] })
+    const slice = (ruling: number, key: string, verdict: 'out_of_scope' | 'in_scope') => ({
+      key: 'tap1/re:0-0',
+      chunks: [
+        judged(
+          chunk,
+          [{ name: 'again', verdict, ...(verdict === 'in_scope' ? {} : { alert: 'a9' }) }],
+          ruling,
+          key,
+        ),
+      ],
+    })
+    const current = () =>
+      engine.select(
+        'SELECT side, ruling, verdict FROM judgements_current WHERE flow_id = {id:UUID}',
+        {
+          id: formatUuid(flowIdOf('again')),
+        },
+      )
+    const a9 = formatUuid(contentUuid(['a9']))
+    await store.insertSlice(slice(0, 'k0', 'out_of_scope'))
+    expect(await current()).toEqual([{ side: 'orig', ruling: 0, verdict: 'out_of_scope' }])
+    expect((await listAlerts(store)).map((alert) => alert.id)).toContain(a9)
+    await store.insertSlice(slice(1, 'k1', 'in_scope'))
+    expect(await current()).toEqual([{ side: 'orig', ruling: 1, verdict: 'in_scope' }])
+    expect((await listAlerts(store)).map((alert) => alert.id)).not.toContain(a9)
+  })
+})
