@@ -7,7 +7,7 @@ import type { CaptureReader, PacketSink } from './capture-file.ts'
 import { FlowTracker } from './flow-tracker.ts'
 import { Fragments } from './fragments.ts'
 import { enterIp } from './ip.ts'
-import { enterLink } from './link.ts'
+import { enterLink, enterNextPart } from './link.ts'
 import { Packet, type Skipped } from './packet.ts'
 import { PcapReader } from './pcap.ts'
 import { PcapngReader } from './pcapng.ts'
@@ -66,6 +66,9 @@ class CaptureDecoder implements Decoder, PacketSink {
   /** What is added to packet time so that the clock does not follow a jump back. */
   #shift = 0
   #rejects = 0
+  /** Tunnels that the packet in hand came through so far, and the memory it was captured in. */
+  #inside: readonly string[] = []
+  #frame = new Uint8Array(0) as Uint8Array
   readonly #unknownLinks = new Set<number>()
 
   constructor(format: 'pcap' | 'pcapng', settings: CaptureSettings, chunks: ChunkWriter) {
@@ -111,6 +114,7 @@ class CaptureDecoder implements Decoder, PacketSink {
     const packet = this.#packet
     packet.bytes = bytes
     packet.view = view
+    this.#frame = bytes
     packet.at = start
     packet.end = start + capturedLength
     // Less on the wire than was captured is a mistake of the writer.
@@ -119,6 +123,7 @@ class CaptureDecoder implements Decoder, PacketSink {
     packet.interfaceIndex = interfaceIndex
     packet.vlan = 0
     packet.innerVlan = 0
+    packet.nextPart = 0
     packet.time = this.#tick(time)
     this.stats.packets++
     this.stats.bytes += wire
@@ -131,10 +136,21 @@ class CaptureDecoder implements Decoder, PacketSink {
     if (skipped !== '') this.#count(skipped === 'not_ip' ? 'not_ip' : `parse_error.${skipped}`, 1)
   }
 
-  /** The IP packet at `packet.at`, and what is inside it. '' if it was counted in a flow. */
+  /** The IP packet at `packet.at`, what is inside it, and the rest of an aggregate. '' if it is in a flow. */
   #ip(packet: Packet): Skipped {
+    this.#inside = []
+    const outcome = this.#enter(packet)
+    while (packet.nextPart > 0 && packet.bytes === this.#frame) {
+      // Every part is at least 14 bytes, so this ends.
+      const skipped = enterNextPart(packet) || this.#enter(packet)
+      if (skipped !== '') this.#count(`inner_parse_error.${skipped}`, 1)
+    }
+    return outcome
+  }
+
+  #enter(packet: Packet): Skipped {
     let outcome: Skipped = ''
-    let parents: readonly string[] = []
+    let parents = this.#inside
     for (let depth = 0; ; depth++) {
       let skipped = enterIp(packet, this.#verify)
       if (skipped === '' && (packet.moreFragments || packet.fragmentOffset > 0)) {
@@ -167,6 +183,7 @@ class CaptureDecoder implements Decoder, PacketSink {
         if (inside !== 'gre') this.#flows.addService(inside)
         parents = this.#parents.flow(parents)
       }
+      this.#inside = parents
       if (depth >= DEPTH_MAX) return this.#inner('tunnel_too_deep', outcome)
     }
   }

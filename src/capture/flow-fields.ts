@@ -26,10 +26,10 @@ export const BIRTH = 13
 export const FLAGS = 14
 /** VLAN ids: outer in the lower half, inner in the upper. */
 export const VLANS = 15
-/** Codes of strings held by the decoder: services seen, enclosing tunnels, and this flow as a tunnel. */
+/** Code of the services seen (payload.ts). */
 export const SERVICE = 16
+/** 1 = it came through a tunnel. */
 export const TUNNEL = 17
-export const AS_TUNNEL = 18
 /** Bits of anomalies.ts. */
 export const ANOMALIES = 19
 export const OCCURRENCE = 20

@@ -90,7 +90,10 @@ export class FlowRecords {
     this.#counters(place, row)
     c.vlan[row] = words[at + F.VLANS]! & 0xffff
     c.inner_vlan[row] = words[at + F.VLANS]! >>> 16
-    c.tunnel_parents.set(row, parents)
+    c.tunnel_parents.set(
+      row,
+      extra?.laterParents === undefined ? parents : [...parents, ...extra.laterParents],
+    )
     c.community_id.set(row, communityId(ends, 0, portA, ends, 16, portB, protocol))
     const flags = words[at + F.FLAGS]!
     c.direction_sure[row] = (flags & F.DIRECTION_SURE) !== 0 && (flags & F.FLIPPED) === 0 ? 1 : 0

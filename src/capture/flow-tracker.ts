@@ -448,9 +448,9 @@ export class FlowTracker implements FlowPlace {
     if (words[at + F.VLANS] !== (packet.vlan | (packet.innerVlan << 16)))
       words[at + F.ANOMALIES]! |= ANOMALY.VLAN_CHANGED
     if (words[at + F.TUNNEL] !== 0 || parents.length > 0) {
-      const known = this.extraIfAny?.parents ?? []
-      if (known.length !== parents.length || known.at(-1) !== parents.at(-1))
+      if (words[at + F.TUNNEL] === 0 || parents.length === 0)
         words[at + F.ANOMALIES]! |= ANOMALY.TUNNEL_CHANGED
+      else this.extra().addParent(parents.at(-1)!)
     }
   }
 

@@ -175,8 +175,9 @@ function assemble(packet: Packet, tracker: Tracker): void {
   const view = new DataView(bytes.buffer)
   bytes.set(header)
   for (const piece of tracker.pieces) {
-    const room = Math.max(0, tracker.length - piece.from)
-    bytes.set(piece.bytes.subarray(0, room), header.length + piece.from)
+    // A piece beyond the last one is a lie of the sender.
+    const room = tracker.length - piece.from
+    if (room > 0) bytes.set(piece.bytes.subarray(0, room), header.length + piece.from)
   }
   if (packet.version === 4) {
     view.setUint16(2, Math.min(bytes.length, 0xffff))

@@ -201,7 +201,7 @@ function enterRadiotap(packet: Packet): Skipped {
   return advance(packet, size) ? enterWifi(packet) : 'link_cut'
 }
 
-/** IEEE 802.11 data frames that are not encrypted; of an aggregate the first part. */
+/** IEEE 802.11 data frames that are not encrypted; of an aggregate the first part, see `nextPart`. */
 export function enterWifi(packet: Packet): Skipped {
   const { bytes } = packet
   if (packet.at + 24 > packet.end) return 'link_cut'
@@ -219,11 +219,33 @@ export function enterWifi(packet: Packet): Skipped {
     size += 2
     if ((flags & 0x80) !== 0) size += 4
   }
-  if (aggregate) size += 14
   if (!advance(packet, size)) return 'link_cut'
+  if (!aggregate) return enterLlc(packet)
+  packet.partsEnd = packet.end
+  packet.nextPart = packet.at
+  return enterNextPart(packet)
+}
+
+function enterLlc(packet: Packet): Skipped {
   const type = passLlc(packet)
   if (type < 0) return type === -1 ? 'link_cut' : 'not_ip'
   return enterEtherType(packet, type)
+}
+
+/** The next frame of an aggregate (A-MSDU): addresses, a length, and padding to four bytes. */
+export function enterNextPart(packet: Packet): Skipped {
+  const at = packet.nextPart
+  packet.nextPart = 0
+  packet.at = at + 14
+  packet.end = packet.partsEnd
+  if (packet.at > packet.end) return 'link_cut'
+  const length = packet.view.getUint16(at + 12)
+  const next = at + ((14 + length + 3) & ~3)
+  // A length of nothing would never end.
+  if (length > 0 && next + 14 < packet.partsEnd) packet.nextPart = next
+  packet.end = Math.min(packet.end, packet.at + length)
+  packet.wireEnd = packet.at + length
+  return enterLlc(packet)
 }
 
 /** Linux netfilter log: a family, then type-length-value records, one of them the packet. */

@@ -12,6 +12,9 @@ export class Packet {
   interfaceIndex = 0
   vlan = 0
   innerVlan = 0
+  /** An aggregate holds further frames: where the next one begins, 0 = none, and where the last one ends. */
+  nextPart = 0
+  partsEnd = 0
 
   // Network layer.
   version = 0

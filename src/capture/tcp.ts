@@ -67,7 +67,7 @@ export class TcpMachine {
       if (words[orig + F.STATE] !== F.INACTIVE) return false
       opener = resp
     }
-    const closed = (words[orig + F.SEEN]! & words[resp + F.SEEN]! & F.DID_CLOSE) !== 0
+    const closed = ((words[orig + F.SEEN]! | words[resp + F.SEEN]!) & F.DID_CLOSE) !== 0
     if (closed) return true
     if (this.seq === words[opener + F.START_SEQ]) return false
     return !(

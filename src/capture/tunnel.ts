@@ -148,7 +148,7 @@ function enterGre(packet: Packet): boolean {
       return enterPpp(packet) === ''
     default:
       // Access points of Aruba carry 802.11 frames under type 0x8200 and up.
-      if ((type >= 0x8200 && type <= 0x821f) || type === 0x9000) return enterWifi(packet) === ''
+      if ((type >= 0x8200 && type <= 0x83ff) || type === 0x9000) return enterWifi(packet) === ''
       return type > 1500 && enterEtherType(packet, type) === ''
   }
 }
