@@ -30,7 +30,8 @@ export const PIPELINE_LIMITS: PipelineLimits = { chunksInFlight: 16, sliceChunks
 /** What a run judged, in order. */
 export interface PipelineResult {
   chunkIds: string[]
-  records: number
+  /** How many of them the store held already, judged as they are now. */
+  chunksKnown: number
 }
 
 /**
@@ -39,8 +40,8 @@ export interface PipelineResult {
  */
 export async function runPipeline(parts: PipelineParts): Promise<PipelineResult> {
   const { store, limits, signal } = parts
-  const result: PipelineResult = { chunkIds: [], records: 0 }
-  const inFlight: Promise<SliceChunk>[] = []
+  const result: PipelineResult = { chunkIds: [], chunksKnown: 0 }
+  const inFlight: Promise<Judged>[] = []
   let slice: SliceChunk[] = []
 
   const insert = async () => {
@@ -52,9 +53,10 @@ export async function runPipeline(parts: PipelineParts): Promise<PipelineResult>
   const take = async () => {
     const judged = await inFlight.shift()!
     const before = slice.at(-1)?.header
-    if (before !== undefined && before.origin !== judged.header.origin) await insert()
-    slice.push(judged)
-    if (isSliceEnd(judged.header, limits.sliceChunks)) await insert()
+    if (before !== undefined && before.origin !== judged.chunk.header.origin) await insert()
+    slice.push(judged.chunk)
+    if (judged.known) result.chunksKnown++
+    if (isSliceEnd(judged.chunk.header, limits.sliceChunks)) await insert()
   }
 
   for await (const bytes of parts.chunks) {
@@ -64,9 +66,7 @@ export async function runPipeline(parts: PipelineParts): Promise<PipelineResult>
     // Awaited later, in order; a failure meanwhile must not count as unhandled.
     judging.catch(() => {})
     inFlight.push(judging)
-    const { header } = decodeChunk(bytes)
-    result.chunkIds.push(header.id)
-    for (const part of header.parts) if (part.table === 'flow_records') result.records += part.rows
+    result.chunkIds.push(decodeChunk(bytes).header.id)
   }
   while (inFlight.length > 0) {
     signal.throwIfAborted()
@@ -74,6 +74,11 @@ export async function runPipeline(parts: PipelineParts): Promise<PipelineResult>
   }
   await insert()
   return result
+}
+
+interface Judged {
+  chunk: SliceChunk
+  known: boolean
 }
 
 /** Slices are cut by sequence number alone, so that whoever repeats one repeats exactly the same. */
@@ -86,23 +91,16 @@ function sliceKey(slice: readonly SliceChunk[]): string {
   return `${first.origin}:${first.seq}-${last.seq}`
 }
 
-async function judge(parts: PipelineParts, bytes: Uint8Array): Promise<SliceChunk> {
+async function judge(parts: PipelineParts, bytes: Uint8Array): Promise<Judged> {
   const { header, parts: tables } = decodeChunk(bytes)
-  const known = (await parts.store.completed([header.id])).get(header.id)
+  const state = (await parts.store.completed([header.id])).get(header.id)
   // The same question as last time keeps its ruling; another question is the next one.
-  const ruling =
-    known?.ruling === undefined
-      ? 0
-      : known.judgedKey === parts.judgedKey
-        ? known.ruling
-        : known.ruling + 1
+  const same = state?.judgedKey === parts.judgedKey
+  const ruling = state === undefined ? 0 : same ? state.ruling : state.ruling + 1
   const outcome = await parts.analyze(bytes, ruling)
+  const { judgements, findings } = outcome
   return {
-    header,
-    parts: tables,
-    judgements: outcome.judgements,
-    findings: outcome.findings,
-    ruling,
-    judgedKey: parts.judgedKey,
+    chunk: { header, parts: tables, judgements, findings, ruling, judgedKey: parts.judgedKey },
+    known: state?.held?.judgedKey === parts.judgedKey,
   }
 }
