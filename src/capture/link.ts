@@ -33,8 +33,11 @@ export function enterLink(packet: Packet, linkType: number): Skipped {
     case 105:
       return enterWifi(packet)
     case 127:
-    case 192:
       return enterRadiotap(packet)
+    case 192:
+      return enterPpi(packet)
+    case 107:
+      return enterFrameRelay(packet)
     case 119:
       return advance(packet, 144) ? enterWifi(packet) : 'link_cut'
     case 239:
@@ -103,6 +106,18 @@ export function enterEtherType(packet: Packet, first: number): Skipped {
       case 0x8926: {
         if (!advance(packet, 6)) return 'link_cut'
         type = view.getUint16(packet.at - 2)
+        break
+      }
+      case 0x894f: {
+        // Network service header (RFC 8300): its length in words, and what follows it.
+        if (packet.at + 8 > packet.end) return 'link_cut'
+        const size = (packet.bytes[packet.at + 1]! & 0x3f) * 4
+        const next = packet.bytes[packet.at + 3]!
+        if (size < 8) return 'link_bad_length'
+        if (!advance(packet, size)) return 'link_cut'
+        if (next === 1 || next === 2) return ''
+        if (next !== 3) return 'not_ip'
+        type = 0x6558
         break
       }
       case 0x6558:
@@ -199,6 +214,39 @@ function enterRadiotap(packet: Packet): Skipped {
   const size = packet.view.getUint16(packet.at + 2, true)
   if (size < 8) return 'link_bad_length'
   return advance(packet, size) ? enterWifi(packet) : 'link_cut'
+}
+
+/** Per-packet information: fields to pass over, then a frame of the link type that its header names. */
+function enterPpi(packet: Packet): Skipped {
+  const { view, at } = packet
+  if (at + 8 > packet.end) return 'link_cut'
+  const size = view.getUint16(at + 2, true)
+  const inner = view.getUint32(at + 4, true)
+  if (size < 8 || inner === 192) return 'link_bad_length'
+  return advance(packet, size) ? enterLink(packet, inner) : 'link_cut'
+}
+
+/** Frame relay: an address of two to four bytes, then RFC 2427, or an EtherType as Cisco does it. */
+function enterFrameRelay(packet: Packet): Skipped {
+  const { bytes, view } = packet
+  let last = packet.at
+  while (last < packet.end && last < packet.at + 3 && (bytes[last]! & 1) === 0) last++
+  packet.at = last + 1
+  if (packet.at + 2 > packet.end) return 'link_cut'
+  if (bytes[packet.at] !== 3) {
+    packet.at += 2
+    return enterEtherType(packet, view.getUint16(packet.at - 2))
+  }
+  packet.at++
+  if (bytes[packet.at] === 0) packet.at++
+  if (packet.at + 6 > packet.end) return 'link_cut'
+  const kind = bytes[packet.at]!
+  packet.at++
+  // NLPIDs of IPv4, IPv6 and SNAP.
+  if (kind === 0xcc || kind === 0x8e) return ''
+  if (kind !== 0x80) return 'not_ip'
+  packet.at += 5
+  return enterEtherType(packet, view.getUint16(packet.at - 2))
 }
 
 /** IEEE 802.11 data frames that are not encrypted; of an aggregate the first part, see `nextPart`. */

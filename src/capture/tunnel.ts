@@ -90,6 +90,9 @@ function narrow(packet: Packet, at: number, length: number): Bounds {
   bounds.vlan = packet.vlan
   bounds.innerVlan = packet.innerVlan
   packet.at = at
+  // Tags of the outer frame are not the inner one's.
+  packet.vlan = 0
+  packet.innerVlan = 0
   packet.wireEnd = at + length
   packet.end = Math.min(packet.end, packet.wireEnd)
   return bounds
