@@ -77,3 +77,39 @@ test('randomness depends on the seed alone, and stays in its bounds', () => {
   const seen = new Set(Array.from({ length: 200 }, () => chance.between(3, 6)))
   expect([...seen].sort()).toEqual([3, 4, 5, 6])
 })
+
+/** IP packets of a little-endian pcap, without what Ethernet pads behind them. */
+function* packetsIn(capture: Buffer): Generator<Buffer> {
+  const linkHeader = { 1: 14, 101: 0, 113: 16 }[capture.readUInt32LE(20)]!
+  for (let at = 24; at < capture.length; ) {
+    const length = capture.readUInt32LE(at + 8)
+    let ip = capture.subarray(at + 16 + linkHeader, at + 16 + length)
+    // An 802.1Q tag stands where the IP packet would begin.
+    if (linkHeader === 14 && capture.readUInt16BE(at + 28) === 0x8100) ip = ip.subarray(4)
+    yield ip.subarray(0, ip[0]! >>> 4 === 4 ? ip.readUInt16BE(2) : 40 + ip.readUInt16BE(4))
+    at += 16 + length
+  }
+}
+
+test.each(['document-exfiltration', 'unregistered-llm', 'wrong-port', 'ipv6', 'proxy-users'])(
+  '%s: every length and checksum is right',
+  (name) => {
+    const capture = readFileSync(join(ROOT, name, 'input', `${name}.pcap`))
+    let packets = 0
+    for (const ip of packetsIn(capture)) {
+      const six = ip[0]! >>> 4 === 6
+      const [protocol, headerLength, addresses] = six
+        ? [ip[6]!, 40, ip.subarray(8, 40)]
+        : [ip[9]!, 20, ip.subarray(12, 20)]
+      if (!six) expect(internetChecksum(ip.subarray(0, 20))).toBe(0)
+      const body = ip.subarray(headerLength)
+      // A sum over bytes that hold their own checksum is zero, for TCP, UDP and ICMPv6 with the pseudo-header.
+      const pseudo = Buffer.concat([addresses, Buffer.from([0, protocol, 0, 0])])
+      pseudo.writeUInt16BE(body.length, pseudo.length - 2)
+      expect(internetChecksum(protocol === 1 ? Buffer.alloc(0) : pseudo, body)).toBe(0)
+      if (protocol === 17) expect(body.readUInt16BE(4)).toBe(body.length)
+      packets++
+    }
+    expect(packets).toBeGreaterThan(20)
+  },
+)
