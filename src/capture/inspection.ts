@@ -12,19 +12,42 @@ import type { ClientHello } from './tls.ts'
 export type Inspection =
   | { readonly status: 'more' }
   | { readonly status: 'none'; readonly service: string }
-  | {
-      readonly status: 'name' | 'no_name'
-      readonly service: string
-      readonly serverName: string
-      readonly nameSource: NameSource | ''
-      readonly ja3: string
-      readonly ja4: string
-      /** First ALPN protocol offered, escaped. */
-      readonly alpn: string
-      readonly userAgent: string
-      readonly proxyUser: string
-      readonly anomalies: readonly string[]
-    }
+  | ClientInspection
+
+/** What is known of a client whose protocol has names. */
+export interface ClientInspection {
+  readonly status: 'name' | 'no_name'
+  /** Zeek's words; several are joined by a comma, the outer one first: `postgresql,ssl`. */
+  readonly service: string
+  readonly serverName: string
+  readonly nameSource: NameSource | ''
+  readonly ja3: string
+  readonly ja4: string
+  /** First ALPN protocol offered, escaped. */
+  readonly alpn: string
+  readonly userAgent: string
+  readonly proxyUser: string
+  readonly anomalies: readonly string[]
+}
+
+/** A client of whom nothing is known yet but the protocol. */
+export function namelessClient(
+  service: string,
+  anomalies: readonly string[] = [],
+): ClientInspection {
+  return {
+    status: 'no_name',
+    service,
+    serverName: '',
+    nameSource: '',
+    ja3: '',
+    ja4: '',
+    alpn: '',
+    userAgent: '',
+    proxyUser: '',
+    anomalies,
+  }
+}
 
 const SERVICE = { t: 'ssl', q: 'quic', d: 'dtls' } as const
 
@@ -33,20 +56,17 @@ export function inspectHello(
   hello: ClientHello,
   transport: Ja4Transport,
   anomalies: readonly string[] = [],
-): Inspection {
+): ClientInspection {
   const named = hello.serverName !== ''
   const protocol = hello.alpn[0]
   const source = hello.ech ? 'ech_outer' : transport === 'q' ? 'quic_sni' : 'sni'
   return {
+    ...namelessClient(SERVICE[transport], [...hello.anomalies, ...anomalies]),
     status: named ? 'name' : 'no_name',
-    service: SERVICE[transport],
     serverName: hello.serverName,
     nameSource: named ? source : '',
     ja3: ja3(hello),
     ja4: ja4(hello, transport),
     alpn: protocol === undefined ? '' : wireText(protocol, 0, protocol.length),
-    userAgent: '',
-    proxyUser: '',
-    anomalies: [...hello.anomalies, ...anomalies],
   }
 }

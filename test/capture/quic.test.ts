@@ -170,6 +170,17 @@ describe('QuicInitials', () => {
     expect(push(new QuicInitials(), reserved)).toEqual({ status: 'more' })
   })
 
+  it('begins with early data too, where that came first', () => {
+    const early = joined([0xd0, 0, 0, 0, 1, 8], DCID, [0], [0x40, 60], new Uint8Array(60))
+    expect(looksLikeQuicInitial(early, 0, early.length)).toBe(true)
+    expect(looksLikeQuicInitial(early, 0, early.length - 1)).toBe(false)
+    const quic = new QuicInitials()
+    expect(push(quic, early)).toEqual({ status: 'more' })
+    push(quic, packet(cryptoFrame(0, message.subarray(0, 900)), 1))
+    const answer = push(quic, packet(cryptoFrame(900, message.subarray(900)), 2))
+    expect(answer).toMatchObject({ serverName: 'quic.example.com', anomalies: [] })
+  })
+
   it('tells bytes that were sent twice and differ', () => {
     const quic = new QuicInitials()
     push(quic, packet(cryptoFrame(0, message.subarray(0, 900))))
