@@ -34,12 +34,13 @@ export class Payloads {
     return this.#services[code] ?? ''
   }
 
-  addService(name: string): void {
+  /** Adds services to those of the flow: `ssl`, or several joined by a comma. */
+  addService(names: string): void {
+    if (names === '') return
     const { page, at } = this.#flows
-    if (name === '') return
-    const known = this.serviceOf(page.words[at + F.SERVICE]!)
-    if (known === name || known.split(',').includes(name)) return
-    const joined = known === '' ? name : `${known},${name}`
+    let joined = this.serviceOf(page.words[at + F.SERVICE]!)
+    for (const name of names.split(','))
+      if (!joined.split(',').includes(name)) joined = joined === '' ? name : `${joined},${name}`
     let code = this.#serviceCodes.get(joined)
     if (code === undefined) {
       code = this.#services.length

@@ -148,7 +148,7 @@ function readLdap(bytes: Uint8Array, start: number, end: number): Preamble | und
 
 /** Commands that come before a STARTTLS: greetings and questions for what the server can do. */
 const SOFT =
-  /^(?:(EHLO|HELO|LHLO) [\x21-\x7e]+|(CAPA)|(FEAT|SYST)|[A-Za-z0-9.]{1,16} (CAPABILITY|ID \S.*))$/i
+  /^(?:(EHLO|HELO|LHLO) [\x21-\x7e]+|(CAPA)|(FEAT|SYST)|[A-Za-z0-9.]{1,16} (CAPABILITY|ID (?:\(.*|NIL)))$/i
 const UPGRADE = /^(?:(STARTTLS)|(STLS)|(AUTH (?:TLS|SSL)(?:-P)?)|[A-Za-z0-9.]{1,16} (STARTTLS))$/i
 const BY_GROUP = ['smtp', 'pop3', 'ftp', 'imap']
 const MAX_LINE = 512

@@ -16,8 +16,6 @@ export interface Version {
 const V1 = version('38762cf7f55934b34d179ae6a4c80cadccbb7f0a')
 const DRAFT_29 = version('afbfec289993d24c9e9786f19c6111e04390a899')
 const DRAFT_23 = version('c3eef712c72ebb5a11a7d2432bb46365bef9f502')
-const T050 = version('7ff579e5acd072915580304c43a2367c60488310')
-const T051 = version('7a4edef4e7ccee5fa4506c19124fc8ccda6e033d')
 const V2: Version = {
   salt: Buffer.from('0dede3def700a6db819381be6e269dcbf9bd2ed9', 'hex'),
   label: 'quicv2 ',
@@ -37,8 +35,6 @@ function versionOf(number: number): Version | undefined {
   if (number >= 0xff00001d && number <= 0xff000020) return DRAFT_29
   if (number === 0xff000021 || number === 0xff000022) return V1
   if (number === 0xfaceb002 || number === 0xfaceb00e) return DRAFT_23 // mvfst, draft 27
-  if (number === 0x54303530) return T050 // Google, TLS in the wrapping of draft 27
-  if (number === 0x54303531) return T051
   return undefined
 }
 

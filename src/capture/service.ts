@@ -25,7 +25,12 @@ const ORIGINATOR: readonly (readonly [string, Test])[] = [
   [
     'imap',
     (b, s, e) =>
-      matches(b, s, e, /^[A-Za-z0-9.]{1,16} (?:CAPABILITY|LOGIN|STARTTLS|AUTHENTICATE|ID)[ \r]/i),
+      matches(
+        b,
+        s,
+        e,
+        /^[A-Za-z0-9.]{1,16} (?:CAPABILITY\r\n|LOGIN \S+ \S|STARTTLS\r\n|AUTHENTICATE [A-Z]|ID (?:\(|NIL\r))/i,
+      ),
   ],
   [
     'irc',
@@ -253,7 +258,7 @@ const scratch = new DnsMessage()
 /** On a DNS port a sound message is enough; elsewhere it must be one plain question and end where it says. */
 function isUdpDns(b: Uint8Array, s: number, e: number, onPort: boolean): boolean {
   if (e - s < 12 || !parseDns(b, s, e, scratch)) return false
-  if (onPort) return !(scratch.malformed && scratch.query === '') && scratch.opcode <= 6
+  if (onPort) return !(scratch.malformed && scratch.query === '')
   return isPlainDns(b, s) && scratch.exact && scratch.query !== '.'
 }
 

@@ -100,6 +100,7 @@ describe('service by content', () => {
   it('is not known where the beginning fits several protocols', () => {
     for (const text of [
       'USER anonymous\r\n',
+      'AUTH LOGIN dXNlcg==\r\n',
       '+OK\r\n',
       '220 ready\r\n',
       '* OK ready\r\n',
