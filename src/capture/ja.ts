@@ -2,7 +2,7 @@
 // TLS stack, not the agent. Only JA4 itself is calculated: the other letters of the JA4+ family are not free.
 // node:crypto is used for MD5 and SHA-256.
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { ClientHello } from './tls.ts'
 
 /** What carried the hello: TLS over TCP, QUIC, DTLS. */
@@ -24,7 +24,7 @@ export function ja3(hello: ClientHello): string {
     list.filter((value) => !isGrease(value)).join('-'),
   )
   const text = `${hello.version},${lists.join(',')},${hello.pointFormats.join('-')}`
-  return createHash('md5').update(text).digest('hex')
+  return hash('md5', text, 'hex')
 }
 
 /** `t13d1516h2_8daaf6152771_e5627efa2ab1`; '' of an incomplete hello, because a wrong fingerprint is worse than none. */
@@ -83,8 +83,18 @@ function count(length: number): string {
   return String(Math.min(length, 99)).padStart(2, '0')
 }
 
+/** Lists of ciphers and of extensions that were hashed lately: the same few stacks make most of all hellos. */
+const known = new Map<string, string>()
+const KNOWN_MAX = 1_024
+
 function hash12(text: string): string {
-  return text === '' ? NOTHING : createHash('sha256').update(text).digest('hex').slice(0, 12)
+  if (text === '') return NOTHING
+  const before = known.get(text)
+  if (before !== undefined) return before
+  const short = hash('sha256', text, 'hex').slice(0, 12)
+  if (known.size >= KNOWN_MAX) known.clear()
+  known.set(text, short)
+  return short
 }
 
 function hex2(value: number): string {

@@ -156,6 +156,8 @@ const MAX_LINES = 8
 
 /** SMTP (RFC 3207), IMAP and POP3 (RFC 2595), FTP (RFC 4217): commands in lines up to the one that asks for TLS. */
 function readStartTls(bytes: Uint8Array, start: number, end: number): Preamble | undefined {
+  const first = bytes[start]! | 0x20
+  if (first < 0x30 || first > 0x7a) return undefined // no command, no tag
   let at = start
   let service = ''
   for (let lines = 0; lines < MAX_LINES; lines++) {
