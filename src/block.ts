@@ -38,6 +38,13 @@ export class Dictionary<V> {
     this.codes[row] = this.code(value)
   }
 
+  /** Like `set`, for values that hardly ever come twice (ids): keeps no index of them, which costs more than it saves. */
+  append(row: number, value: V): void {
+    this.codes[row] = this.values.length
+    this.values.push(value)
+    this.weight += this.#key(value).length
+  }
+
   get(row: number): V {
     return this.values[this.codes[row]!]!
   }
@@ -125,9 +132,10 @@ export class Block<C extends Columns> {
   constructor(spec: C, capacity = 256) {
     this.spec = spec
     this.capacity = capacity
-    const columns: Record<string, AnyHeld> = {}
-    for (const [name, type] of Object.entries(spec)) columns[name] = allocate(type, capacity)
-    this.columns = columns as ColumnsOf<C>
+    // Not filled key by key: V8 would make it a hash table, and every access to a column ten times as slow.
+    this.columns = Object.fromEntries(
+      Object.entries(spec).map(([name, type]) => [name, allocate(type, capacity)]),
+    ) as ColumnsOf<C>
   }
 
   /** Appends an empty row and returns its number. Column arrays may be replaced: read them after. */

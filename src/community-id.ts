@@ -89,7 +89,7 @@ export function communityId(
     message[length++] = high
   }
   sha1Block(message, length, digest)
-  return `1:${base64Of20(digest)}`
+  return textOf(digest)
 }
 
 /** True if (A, portA) is not greater than (B, portB), bytes compared in network order. */
@@ -133,12 +133,15 @@ export function sha1Block(bytes: Uint8Array, length: number, to: Int32Array): vo
   let d = 0x10325476
   let e = 0xc3d2e1f0 | 0
   for (let i = 0; i < 80; i++) {
+    // One round function for each quarter.
     let mixed: number
-    if (i < 20) mixed = ((b & c) | (~b & d)) + 0x5a827999
-    else if (i < 40) mixed = (b ^ c ^ d) + 0x6ed9eba1
-    else if (i < 60) mixed = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc
-    else mixed = (b ^ c ^ d) + 0xca62c1d6
-    const next = (((a << 5) | (a >>> 27)) + mixed + e + words[i]!) | 0
+    if (i < 20) mixed = (((b & c) | (~b & d)) + 0x5a827999) | 0
+    else if (i < 40) mixed = ((b ^ c ^ d) + 0x6ed9eba1) | 0
+    else if (i < 60) mixed = (((b & c) | (b & d) | (c & d)) - 0x70e44324) | 0
+    else mixed = ((b ^ c ^ d) - 0x359d3e2a) | 0
+    mixed = (mixed + e) | 0
+    mixed = (mixed + words[i]!) | 0
+    const next = (((a << 5) | (a >>> 27)) + mixed) | 0
     e = d
     d = c
     c = (b << 30) | (b >>> 2)
@@ -152,16 +155,23 @@ export function sha1Block(bytes: Uint8Array, length: number, to: Int32Array): vo
   to[4] = (e + 0xc3d2e1f0) | 0
 }
 
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const BASE64 = Uint8Array.from(
+  Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'),
+)
+/** `1:` and room for the 28 characters of 20 bytes. */
+const text = Buffer.from('1:' + '='.repeat(28))
 
-function base64Of20(from: Int32Array): string {
-  let text = ''
+/** The digest in base 64, written as bytes: joining 28 strings costs more than the hash. */
+function textOf(from: Int32Array): string {
+  let at = 2
   for (let i = 0; i < 21; i += 3) {
     const group = (byteOf(from, i) << 16) | (byteOf(from, i + 1) << 8) | byteOf(from, i + 2)
-    text += BASE64[group >>> 18]! + BASE64[(group >>> 12) & 63]! + BASE64[(group >>> 6) & 63]!
-    text += i === 18 ? '=' : BASE64[group & 63]!
+    text[at++] = BASE64[group >>> 18]!
+    text[at++] = BASE64[(group >>> 12) & 63]!
+    text[at++] = BASE64[(group >>> 6) & 63]!
+    if (i < 18) text[at++] = BASE64[group & 63]!
   }
-  return text
+  return text.toString('latin1', 0, 30)
 }
 
 function byteOf(from: Int32Array, at: number): number {

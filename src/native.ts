@@ -67,6 +67,24 @@ class Writer {
   }
 
   text(value: string): void {
+    const { length } = value
+    // Most text is short ASCII: one byte of length, one byte a character, and no memory of its own.
+    if (length < 0x80) {
+      this.reserve(1 + length)
+      const { bytes } = this
+      const at = this.at + 1
+      let i = 0
+      for (; i < length; i++) {
+        const unit = value.charCodeAt(i)
+        if (unit > 0x7f) break
+        bytes[at + i] = unit
+      }
+      if (i === length) {
+        bytes[this.at] = length
+        this.at = at + length
+        return
+      }
+    }
     this.string(utf8.encode(value))
   }
 
@@ -159,8 +177,7 @@ function writeColumn(out: Writer, type: ColumnType, held: AnyHeld, rows: number)
       return writeLowCardinality(out, held as Words, rows)
     case 'text': {
       const words = held as Words
-      const encoded = words.values.map((value) => utf8.encode(value))
-      for (let i = 0; i < rows; i++) out.string(encoded[words.codes[i]!]!)
+      for (let i = 0; i < rows; i++) out.text(words.values[words.codes[i]!]!)
       return
     }
     case 'words':
