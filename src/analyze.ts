@@ -17,9 +17,9 @@ import type { Handshake, NameProof, NameSource } from './flow.ts'
 import { type Attribution, attribute } from './identity/attribution.ts'
 import { isHostName } from './identity/domain-name.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
-import { type End, type Judgement, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
+import { type End, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
 import { decodeBlock } from './native-read.ts'
-import { type Outcome, OutcomeWriter } from './outcome.ts'
+import { type Interned, type Outcome, OutcomeWriter } from './outcome.ts'
 import { type NameEvidence, nameEvidence } from './scope/name-evidence.ts'
 import { peerClass } from './scope/policy.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -59,7 +59,7 @@ class Judge {
   readonly #snapshot: Snapshot
   readonly #flows: Block<EvidenceColumns>
   readonly #out: OutcomeWriter
-  readonly #judgements = new Map<string, Judgement>()
+  readonly #judgements = new Map<string, Interned>()
   readonly #names = new Map<string, KnownName>()
   readonly #addresses = new AddressTexts()
 
@@ -140,16 +140,19 @@ class Judge {
   #side(row: number, seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): void {
     const c = this.#flows.columns
     const key = this.#judgementKey(row, seen, known, side)
-    let judgement = this.#judgements.get(key)
-    if (judgement === undefined) {
-      judgement = side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side)
-      this.#judgements.set(key, judgement)
+    let interned = this.#judgements.get(key)
+    if (interned === undefined) {
+      interned = this.#out.intern(
+        side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side),
+      )
+      this.#judgements.set(key, interned)
     }
+    const { judgement } = interned
     const peers = side === 'resp' ? c.orig_h : c.resp_h
     const peerAddress = this.#addresses.text(peers, row * 16)
     // The name is the responder's: it says nothing of who connects to an agent.
     const named = side !== 'resp' && !judgement.turned && known.destination !== ''
-    this.#out.add(judgement, {
+    this.#out.add(interned, {
       flowIds: c.flow_id,
       row,
       ts: seen.ts,

@@ -3,10 +3,9 @@
 
 import type { AddressKind } from './detect/destination.ts'
 import type { Reason } from './detect/reasons.ts'
-import { type Scored, score } from './detect/score.ts'
+import { score } from './detect/score.ts'
 import { looksLikeAgent } from './detect/unregistered.ts'
 import type { AttributionMethod, Grade, Handshake, Side, Verdict } from './flow.ts'
-import { hasPorts, serviceText } from './identity/agent.ts'
 import { type Attribution, UNKNOWN } from './identity/attribution.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
 import { type Answer, ask, type Direction } from './scope/matcher.ts'
@@ -82,37 +81,49 @@ export function judgeSide(
   const alone = ids.length === 1 && owner.more === 0
   const verdict: Verdict = agreed ? first.answer.verdict : 'unattributed'
   const sameVersion = opinions.every(({ version }) => version === first.version)
-  const judged = {
+  const rule = agreed ? first.answer.rule : ''
+  const scopeVersion = agreed && sameVersion ? first.version : ''
+  // The name is the responder's: it says nothing of who connects to an agent.
+  const named = first.direction === 'egress' && !first.turned
+  const { score: points, reasons } = score({
     verdict,
     direction: first.direction,
+    protocol: sighting.protocol,
     port: first.port,
-    rule: agreed ? first.answer.rule : '',
-    scopeVersion: agreed && sameVersion ? first.version : '',
-    grade: owner.grade,
-  }
-  const scored = score({
-    ...scoredOf(sighting, judged, peer),
+    peerKind: peer.kind,
+    peerKnown: peer.owner.agents.length > 0,
+    handshake: sighting.handshake,
+    name: named ? sighting.name : NO_NAME,
+    endpoint: named ? sighting.endpoint : undefined,
     candidates: ids.length + owner.more,
+    rule,
+    scopeVersion,
     nearRule: agreed ? first.answer.nearRule : '',
+    grade: owner.grade,
     state: alone ? snapshot.agents[owner.agents[0]!]!.state : 'active',
-    ...(first.direction === 'egress' && !first.turned
-      ? {}
-      : { nameKind: 'none', name: '', clear: false, endpoint: undefined }),
   })
   return {
-    ...judged,
-    ...scored,
     side,
+    verdict,
     agent: alone ? ids[0]! : '',
-    candidates: alone ? [] : ids,
+    candidates: alone ? NONE : ids,
     method: owner.method,
+    grade: owner.grade,
     evidence: sighting.directionSure
       ? owner.evidence
       : [...owner.evidence, 'direction not certain'],
+    direction: first.direction,
     turned: first.turned,
+    rule,
+    scopeVersion,
+    port: first.port,
+    score: points,
+    reasons,
     finding: verdict === 'out_of_scope',
   }
 }
+
+const NONE: readonly string[] = []
 
 interface Opinion {
   answer: Answer
@@ -157,50 +168,40 @@ function opinionOf(
 /** Judges a flow that no registered agent has a side in: is its originator an agent that nobody registered? */
 export function judgeUnowned(sighting: Sighting): Judgement {
   const unregistered = looksLikeAgent(sighting.endpoint)
-  const judged = {
-    verdict: unregistered ? ('unregistered' as const) : ('unattributed' as const),
-    direction: 'egress' as const,
+  const verdict = unregistered ? 'unregistered' : 'unattributed'
+  const rule = unregistered ? UNREGISTERED_RULE : ''
+  const { score: points, reasons } = score({
+    verdict,
+    direction: 'egress',
+    protocol: sighting.protocol,
     port: sighting.respPort,
-    rule: unregistered ? UNREGISTERED_RULE : '',
-    scopeVersion: '',
-    grade: UNKNOWN.grade,
-  }
-  const scored = score({
-    ...scoredOf(sighting, judged, sighting.resp),
+    peerKind: sighting.resp.kind,
+    peerKnown: false,
+    handshake: sighting.handshake,
+    name: sighting.name,
+    endpoint: sighting.endpoint,
     candidates: 0,
+    rule,
+    scopeVersion: '',
     nearRule: '',
+    grade: UNKNOWN.grade,
     state: 'active',
   })
   return {
-    ...judged,
-    ...scored,
     side: 'none',
+    verdict,
     agent: '',
-    candidates: [],
+    candidates: NONE,
     method: '',
-    evidence: [],
+    grade: UNKNOWN.grade,
+    evidence: NONE,
+    direction: 'egress',
     turned: false,
+    rule,
+    scopeVersion: '',
+    port: sighting.respPort,
+    score: points,
+    reasons,
     finding: unregistered,
-  }
-}
-
-function scoredOf(
-  sighting: Sighting,
-  judged: Pick<Scored, 'verdict' | 'direction' | 'port' | 'rule' | 'scopeVersion' | 'grade'>,
-  peer: End,
-): Omit<Scored, 'candidates' | 'nearRule' | 'state'> {
-  const { protocol, name } = sighting
-  return {
-    ...judged,
-    service: serviceText(protocol, judged.port),
-    ported: hasPorts(protocol),
-    tcp: protocol === 6,
-    peerKind: peer.kind,
-    peerKnown: peer.owner.agents.length > 0,
-    handshake: sighting.handshake,
-    nameKind: name.kind,
-    name: name.name,
-    clear: name.clear,
-    endpoint: sighting.endpoint,
   }
 }

@@ -52,28 +52,23 @@ export interface RowFacts {
   endpoint: Endpoint | undefined
 }
 
-/** A judgement with the dictionary codes of its constant columns in this block. */
-interface Interned {
-  judgement: Judgement
-  codes: readonly (readonly [column: ConstantColumn, code: number])[]
+/** A judgement with the dictionary codes of its columns in this block. */
+export interface Interned {
+  readonly judgement: Judgement
+  readonly side: number
+  readonly verdict: number
+  readonly agent: number
+  readonly candidates: number
+  readonly method: number
+  readonly grade: number
+  readonly evidence: number
+  readonly direction: number
+  readonly rule: number
+  readonly scopeVersion: number
+  readonly reasonCodes: number
+  readonly reasonWeights: number
+  readonly reasonEvidence: number
 }
-
-const CONSTANT_COLUMNS = [
-  'side',
-  'verdict',
-  'agent',
-  'candidates',
-  'method',
-  'grade',
-  'evidence',
-  'direction',
-  'rule',
-  'scope_version',
-  'reason_codes',
-  'reason_weights',
-  'reason_evidence',
-] as const
-type ConstantColumn = (typeof CONSTANT_COLUMNS)[number]
 
 const HOUR = 3_600_000_000
 const DAY = 24 * HOUR
@@ -83,9 +78,10 @@ export class OutcomeWriter {
   readonly #findings: Block<FindingColumns> = new Block(FINDING_COLUMNS, 64)
   readonly #agents: ReadonlyMap<string, Agent>
   readonly #ruling: number
-  readonly #interned = new Map<Judgement, Interned>()
   readonly #alertIds = new Map<string, Uint8Array>()
+  readonly #evidence = new Map<readonly string[], number>()
   readonly #days = new Set<number>()
+  #lastDay = Number.NaN
   readonly #counts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0])) as Record<
     Verdict,
     number
@@ -97,8 +93,41 @@ export class OutcomeWriter {
     this.#judgements = new Block(JUDGEMENT_COLUMNS, Math.max(16, flows + (flows >> 2)))
   }
 
+  /** Makes a judgement ready to be written any number of times by this writer. */
+  intern(judgement: Judgement): Interned {
+    const c = this.#judgements.columns
+    const { reasons } = judgement
+    return {
+      judgement,
+      side: c.side.code(judgement.side),
+      verdict: c.verdict.code(judgement.verdict),
+      agent: c.agent.code(judgement.agent),
+      candidates: c.candidates.code(judgement.candidates),
+      method: c.method.code(judgement.method),
+      grade: c.grade.code(judgement.grade),
+      evidence: this.#evidenceCode(judgement.evidence),
+      direction: c.direction.code(judgement.direction),
+      rule: c.rule.code(judgement.rule),
+      scopeVersion: c.scope_version.code(judgement.scopeVersion),
+      reasonCodes: c.reason_codes.code(reasons.map(({ code }) => code)),
+      reasonWeights: c.reason_weights.code(reasons.map(({ weight }) => weight)),
+      reasonEvidence: c.reason_evidence.code(reasons.map(({ evidence }) => evidence)),
+    }
+  }
+
+  /** Few attributions stand behind many judgements: their lists are looked up by identity first. */
+  #evidenceCode(evidence: readonly string[]): number {
+    let code = this.#evidence.get(evidence)
+    if (code === undefined) {
+      code = this.#judgements.columns.evidence.code(evidence)
+      this.#evidence.set(evidence, code)
+    }
+    return code
+  }
+
   /** Writes the judgement of one side of one flow, and the finding if it is one. */
-  add(judgement: Judgement, facts: RowFacts): void {
+  add(interned: Interned, facts: RowFacts): void {
+    const { judgement } = interned
     const row = this.#judgements.add()
     const c = this.#judgements.columns
     for (let i = 0; i < 16; i++) {
@@ -111,9 +140,22 @@ export class OutcomeWriter {
     c.peer_port[row] = judgement.port
     c.ip_proto[row] = facts.protocol
     c.score[row] = judgement.score
-    for (const [column, code] of this.#intern(judgement).codes) c[column].codes[row] = code
+    c.side.codes[row] = interned.side
+    c.verdict.codes[row] = interned.verdict
+    c.agent.codes[row] = interned.agent
+    c.candidates.codes[row] = interned.candidates
+    c.method.codes[row] = interned.method
+    c.grade.codes[row] = interned.grade
+    c.evidence.codes[row] = interned.evidence
+    c.direction.codes[row] = interned.direction
+    c.rule.codes[row] = interned.rule
+    c.scope_version.codes[row] = interned.scopeVersion
+    c.reason_codes.codes[row] = interned.reasonCodes
+    c.reason_weights.codes[row] = interned.reasonWeights
+    c.reason_evidence.codes[row] = interned.reasonEvidence
     this.#counts[judgement.verdict]++
-    this.#days.add(Math.floor(facts.ts / DAY))
+    const day = Math.floor(facts.ts / DAY)
+    if (day !== this.#lastDay) this.#days.add((this.#lastDay = day))
     if (!judgement.finding) return
     const alertId = this.#alertId(judgement, facts)
     c.alert_id.set(alertId, row * 16)
@@ -133,53 +175,18 @@ export class OutcomeWriter {
     }
   }
 
-  #intern(judgement: Judgement): Interned {
-    let interned = this.#interned.get(judgement)
-    if (interned === undefined) {
-      const c = this.#judgements.columns
-      const { reasons } = judgement
-      interned = {
-        judgement,
-        codes: [
-          ['side', c.side.code(judgement.side)],
-          ['verdict', c.verdict.code(judgement.verdict)],
-          ['agent', c.agent.code(judgement.agent)],
-          ['candidates', c.candidates.code(judgement.candidates)],
-          ['method', c.method.code(judgement.method)],
-          ['grade', c.grade.code(judgement.grade)],
-          ['evidence', c.evidence.code(judgement.evidence)],
-          ['direction', c.direction.code(judgement.direction)],
-          ['rule', c.rule.code(judgement.rule)],
-          ['scope_version', c.scope_version.code(judgement.scopeVersion)],
-          ['reason_codes', c.reason_codes.code(reasons.map(({ code }) => code))],
-          ['reason_weights', c.reason_weights.code(reasons.map(({ weight }) => weight))],
-          ['reason_evidence', c.reason_evidence.code(reasons.map(({ evidence }) => evidence))],
-        ],
-      }
-      this.#interned.set(judgement, interned)
-    }
-    return interned
-  }
-
   /**
    * The alert that a finding belongs to: the hash of rule, agent, destination, service and UTC hour. Candidates
    * stand in for the agent, and the originator's address where there is not even a candidate.
    */
   #alertId(judgement: Judgement, { ts, protocol, destination, subject }: RowFacts): Uint8Array {
-    const who = judgement.agent || judgement.candidates.join(' ')
-    const hour = timeText(Math.floor(ts / HOUR) * HOUR)
-    const parts = [
-      judgement.rule,
-      who,
-      ...(who === '' ? [subject] : []),
-      destination,
-      serviceText(protocol, judgement.port),
-      hour,
-    ]
-    const key = parts.join('\u001f')
+    const who = judgement.agent || judgement.candidates.join(' ') || subject
+    const service = serviceText(protocol, judgement.port)
+    // Text from outside is escaped before it comes here, so it cannot hold the separator.
+    const key = [judgement.rule, who, destination, service, Math.floor(ts / HOUR)].join('\u001f')
     let id = this.#alertIds.get(key)
     if (id === undefined) {
-      id = contentUuid(parts)
+      id = contentUuid([key])
       this.#alertIds.set(key, id)
     }
     return id

@@ -2,6 +2,7 @@
 // depends on history (volume, first contact, rhythm) is found over the stored past, not here.
 
 import type { Grade, Handshake, Verdict } from '../flow.ts'
+import { type AgentState, hasPorts, serviceText } from '../identity/agent.ts'
 import type { Endpoint, EndpointRole } from '../identity/endpoint-file.ts'
 import type { AddressKind } from './destination.ts'
 import { REASONS, type Reason, type ReasonCode } from './reasons.ts'
@@ -11,21 +12,20 @@ import { plainTextService, sensitiveService } from './sensitive-ports.ts'
 export interface Scored {
   verdict: Verdict
   direction: 'egress' | 'ingress'
-  /** `tcp/443` */
-  service: string
-  /** True for TCP and UDP, whose ports mean a service. */
-  ported: boolean
-  tcp: boolean
+  /** IANA number, and the port of the service. */
+  protocol: number
   port: number
   peerKind: AddressKind
   /** True if the peer is a registered agent. */
   peerKnown: boolean
   handshake: Handshake
-  /** What the originator showed of a name. */
-  nameKind: 'none' | 'named' | 'contradicted' | 'hidden' | 'literal' | 'dns'
-  name: string
-  /** True if the name was read from a clear-text request. */
-  clear: boolean
+  /** What the originator showed of the peer's name. */
+  name: {
+    kind: 'none' | 'named' | 'contradicted' | 'hidden' | 'literal' | 'dns'
+    name: string
+    /** True if it was read from a clear-text request. */
+    clear: boolean
+  }
   endpoint: Endpoint | undefined
   /** How many agents could own the side. */
   candidates: number
@@ -35,7 +35,7 @@ export interface Scored {
   /** A rule that would match but for its port, '' if there is none. */
   nearRule: string
   grade: Grade
-  state: 'active' | 'suspended' | 'retired'
+  state: AgentState
 }
 
 const ROLE_REASON: Record<EndpointRole, ReasonCode> = {
@@ -58,7 +58,8 @@ export function score(flow: Scored): { score: number; reasons: Reason[] } {
     addName(flow, add)
     if (flow.endpoint !== undefined)
       add(ROLE_REASON[flow.endpoint.role], `${flow.endpoint.provider} ${flow.endpoint.match}`)
-    if (flow.handshake === 'completed') add('established', `${flow.service} answered`)
+    if (flow.handshake === 'completed')
+      add('established', `${serviceText(flow.protocol, flow.port)} answered`)
     if (flow.verdict !== 'unregistered' && flow.verdict !== 'unattributed') {
       if (flow.grade === 'certain') add('identity_certain', 'grade certain')
       if (flow.grade === 'probable') add('identity_probable', 'grade probable')
@@ -77,7 +78,10 @@ function addVerdict(flow: Scored, add: Add): void {
   if (flow.verdict === 'out_of_scope' && flow.rule === 'scope-expired')
     add('scope_expired', `${version} has expired`)
   else if (flow.verdict === 'out_of_scope')
-    add('out_of_scope', `${flow.direction} ${flow.service}: no rule of ${version}`)
+    add(
+      'out_of_scope',
+      `${flow.direction} ${serviceText(flow.protocol, flow.port)}: no rule of ${version}`,
+    )
   else if (flow.verdict === 'unknown_name')
     add('unknown_name', `rule ${flow.rule} of ${version} cannot be decided`)
   else if (flow.verdict === 'unattributed' && flow.candidates > 1)
@@ -89,21 +93,26 @@ function addPeer(flow: Scored, add: Add): void {
   const external = flow.peerKind === 'public' && !flow.peerKnown
   if (external) add('external_peer', 'public address')
   if (flow.peerKind === 'metadata') add('metadata_service', 'cloud metadata address')
-  const sensitive = flow.ported ? sensitiveService(flow.port) : ''
+  const sensitive = hasPorts(flow.protocol) ? sensitiveService(flow.port) : ''
   if (sensitive !== '' && flow.verdict !== 'unknown_name')
-    add('sensitive_port', `${flow.service} ${sensitive}`)
+    add('sensitive_port', `${serviceText(flow.protocol, flow.port)} ${sensitive}`)
   if (flow.nearRule !== '') add('other_port', `rule ${flow.nearRule} allows another port`)
   if (external && flow.direction === 'egress') {
-    const plain = flow.clear ? 'http' : flow.tcp ? plainTextService(flow.port) : ''
-    if (plain !== '') add('plain_text', `${flow.service} ${plain}`)
+    const plain = flow.name.clear ? 'http' : flow.protocol === 6 ? plainTextService(flow.port) : ''
+    if (plain !== '') add('plain_text', `${serviceText(flow.protocol, flow.port)} ${plain}`)
   }
 }
 
 function addName(flow: Scored, add: Add): void {
   if (flow.direction !== 'egress') return
-  if (flow.nameKind === 'none' && flow.peerKind === 'public' && !flow.peerKnown && flow.ported)
+  if (
+    flow.name.kind === 'none' &&
+    flow.peerKind === 'public' &&
+    !flow.peerKnown &&
+    hasPorts(flow.protocol)
+  )
     add('no_name', 'no name was asked for')
-  if (flow.nameKind === 'literal') add('address_literal', flow.name)
-  if (flow.nameKind === 'contradicted') add('name_unproven', flow.name)
-  if (flow.nameKind === 'hidden') add('name_hidden', flow.name)
+  if (flow.name.kind === 'literal') add('address_literal', flow.name.name)
+  if (flow.name.kind === 'contradicted') add('name_unproven', flow.name.name)
+  if (flow.name.kind === 'hidden') add('name_hidden', flow.name.name)
 }

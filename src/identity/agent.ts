@@ -63,11 +63,13 @@ export function agentName(id: string): string {
   return /[^/:]+$/.exec(id)?.[0] ?? id
 }
 
-/** IANA numbers of the protocols that have ports: TCP, UDP, DCCP, SCTP, UDP-Lite. */
-const PORTED = [6, 17, 33, 132, 136]
+/** 1 for the protocols that have ports: TCP, UDP, DCCP, SCTP, UDP-Lite. */
+const PORTED = new Uint8Array(256)
+for (const protocol of [6, 17, 33, 132, 136]) PORTED[protocol] = 1
 
+/** @param protocol IANA number */
 export function hasPorts(protocol: number): boolean {
-  return PORTED.includes(protocol)
+  return PORTED[protocol] === 1
 }
 
 const PROTOCOL_NAMES = new Map([

@@ -14,6 +14,8 @@ export function isHostName(name: string): boolean {
 
 /** True for text that is an IP address, also in brackets. */
 export function isAddressLiteral(text: string): boolean {
+  // Most names end in a letter and hold no colon; parsing is dear.
+  if (!/^[0-9.]+$|:/.test(text)) return false
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
   return parseAddress(bare) !== undefined
 }

@@ -71,7 +71,9 @@ export function ask(book: ScopeBook, scope: CompiledScope, question: Question): 
   let unknown: CompiledRule | undefined
   let unknownFit: Fit = 'match'
   let near = ''
-  for (const [i, rule] of scope[question.direction].entries()) {
+  const rules = scope[question.direction]
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i]!
     const fit = fitRule(book, scope, i, rule, question)
     if (fit === 'match') return { verdict: 'in_scope', rule: rule.id, unknown: '', nearRule: '' }
     if (fit === 'other_port') near ||= rule.id
@@ -108,7 +110,7 @@ export function fitRule(
   rule: CompiledRule,
   question: Question,
 ): Fit {
-  if (rule.protocols !== null && !rule.protocols.includes(question.protocol)) return 'protocol'
+  if (rule.protocols[question.protocol] !== 1) return 'protocol'
   if (rule.prefixes !== null && !inNetworks(book, rule.prefixes, question.peerClass))
     return 'network'
   let open: Fit = 'match'

@@ -14,8 +14,8 @@ export interface CompiledRule {
   /** Places of agents in the registry, or null. An unknown agent has none. */
   readonly agents: readonly number[] | null
   readonly domains: boolean
-  /** null: any. */
-  readonly protocols: readonly number[] | null
+  /** By IANA number: 1 if the rule speaks of it. */
+  readonly protocols: Uint8Array
   /** first, last, first, last, … */
   readonly ports: Uint16Array
 }
@@ -63,7 +63,7 @@ export function openScopes(agents: readonly Agent[]): ScopeBook {
     prefixes: rule.cidrs && new Set(rule.cidrs.map((cidr) => table.prefixOf[ids.get(cidr)!]!)),
     agents: rule.agents?.flatMap((id) => places.get(id) ?? []) ?? null,
     domains: rule.domains !== null,
-    protocols: rule.protocols,
+    protocols: protocolTable(rule.protocols),
     ports: Uint16Array.from(rule.ports.flat()),
   })
   const scopes = agents.map(({ scope }, agent) => ({
@@ -76,6 +76,13 @@ export function openScopes(agents: readonly Agent[]): ScopeBook {
     hits: new Map(),
   }))
   return { agents, places, networks: table, scopes }
+}
+
+function protocolTable(protocols: readonly number[] | null): Uint8Array {
+  const table = new Uint8Array(256)
+  if (protocols === null) return table.fill(1)
+  for (const protocol of protocols) table[protocol] = 1
+  return table
 }
 
 function indexDomains(rules: readonly Rule[]): Map<string, number[]> {
