@@ -68,6 +68,11 @@ export function contextHash(text: string): number {
 }
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+/** Two digits at once, the lower one first: printed flows are many. */
+const PAIRS: readonly string[] = Array.from(
+  { length: 62 * 62 },
+  (_, i) => BASE62[i % 62]! + BASE62[Math.floor(i / 62)]!,
+)
 
 /** A uid in Zeek's shape (`C` and base 62) from the first 12 bytes of a flow id, for inputs that have none. */
 export function uidOf(id: Uint8Array, at = 0): string {
@@ -75,9 +80,10 @@ export function uidOf(id: Uint8Array, at = 0): string {
   for (let half = 0; half < 2; half++) {
     let value = 0
     for (let i = 0; i < 6; i++) value = value * 256 + id[at + half * 6 + i]!
-    for (let i = 0; i < 8; i++) {
-      text += BASE62[value % 62]
-      value = Math.floor(value / 62)
+    for (let i = 0; i < 4; i++) {
+      const rest = Math.floor(value / 3844)
+      text += PAIRS[value - rest * 3844]!
+      value = rest
     }
   }
   return text

@@ -122,8 +122,6 @@ export interface ReportDestination {
   rule: string
   flows: number
   example: ReportFlow
-  /** The lines of YAML that would allow it, '' if it is allowed or nothing in a scope could. */
-  mend: string
 }
 
 export interface ReportReason {
@@ -283,4 +281,11 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
 /** An IP protocol in a word: `tcp`, or `ip-99` for one without a usual name. */
 export function protocolWord(number: number): string {
   return PROTOCOLS[number] ?? `ip-${number}`
+}
+
+/** The number behind such a word, undefined if it is none. */
+export function protocolNumber(word: string): number | undefined {
+  const known = Object.entries(PROTOCOLS).find(([, name]) => name === word)
+  const text = known?.[0] ?? /^ip-(\d{1,3})$/.exec(word)?.[1]
+  return text === undefined || Number(text) > 255 ? undefined : Number(text)
 }

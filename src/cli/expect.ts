@@ -6,11 +6,14 @@ import { VERDICTS, type Verdict } from '../flow.ts'
 import { domainMatches } from '../identity/domain-name.ts'
 import { meant } from '../identity/yaml-file.ts'
 import {
+  protocolNumber,
   REPORT_ROWS_MAX,
   type Report,
   type ReportAlert,
   type ReportDestination,
 } from '../report.ts'
+import { suggestRule } from '../scope/explain.ts'
+import { NO_NAME } from '../scope/name-evidence.ts'
 import {
   type AgentExpectation,
   boundText,
@@ -137,7 +140,11 @@ function checkReached(
       one.verdict === 'in_scope'
         ? `to forbid it: take rule ${one.rule} out of the scope, or narrow it`
         : 'it is not in scope; expect it here only if that is meant'
-    return [`reached ${destinationText(one)}, which is not listed`, ...tell(one), `  ${narrow}`]
+    return [
+      `reached ${destinationText(one)}, which is not listed`,
+      ...tell(one, report),
+      `  ${narrow}`,
+    ]
   })
   if (beyond.length > TOLD_MAX) mismatch.push(`and ${beyond.length - TOLD_MAX} more places`)
   mismatch.push(...unlisted(report.destinations.length, 'destinations'))
@@ -180,7 +187,7 @@ function checkAlerts(
       (one) => one.agent === agent && one.destination === alert.destination,
     )
     if (there.length === 0) mismatch.push('  nothing of this agent went there')
-    for (const one of there.slice(0, TOLD_MAX)) mismatch.push(...tell(one))
+    for (const one of there.slice(0, TOLD_MAX)) mismatch.push(...tell(one, report))
   }
   mismatch.push(...unlisted(report.alerts.length, 'alerts'))
   return { agent, name: `${expected.length} alerts`, mismatch }
@@ -219,21 +226,40 @@ function checkUnregistered(expected: readonly string[], report: Report): Expecte
 
 function tellDestinations(report: Report, which: (one: ReportDestination) => boolean): string[] {
   const chosen = report.destinations.filter(which)
-  const lines = chosen.slice(0, TOLD_MAX).flatMap(tell)
+  const lines = chosen.slice(0, TOLD_MAX).flatMap((one) => tell(one, report))
   if (chosen.length > TOLD_MAX) lines.push(`  and ${chosen.length - TOLD_MAX} more destinations`)
   return lines
 }
 
 /** A destination with one of its flows, the rule that decided, and the change that would allow it. */
-function tell(one: ReportDestination): string[] {
+function tell(one: ReportDestination, report: Report): string[] {
   const times = one.flows === 1 ? '' : ` (and ${one.flows - 1} more)`
   return [
     `  ${one.verdict} by rule ${one.rule}: ${one.direction} ${destinationText(one)}`,
     `    flow ${flowText(one.example)}${times}`,
-    ...mendLines(one.mend),
+    ...mendLines(mendOf(one, report)),
   ]
 }
 
 function mendLines(mend: string): string[] {
   return mend === '' ? [] : ['    to allow it, add to the scope:', ...indented(mend, '      ')]
+}
+
+/** The change to the scope that would allow it: what its finding says, or for a nameless place its address. */
+function mendOf(one: ReportDestination, report: Report): string {
+  const { agent, direction, destination, peer, port, proto, verdict } = one
+  const finding = report.findings.find(
+    (candidate) =>
+      candidate.agent === agent &&
+      candidate.verdict === verdict &&
+      candidate.direction === direction &&
+      candidate.destination === destination &&
+      candidate.port === port &&
+      candidate.proto === proto,
+  )
+  if (finding !== undefined) return finding.mend
+  const ipProto = protocolNumber(proto)
+  return verdict === 'unknown_name' && ipProto !== undefined
+    ? suggestRule({ agent, direction, ts: 0, ipProto, port, peer }, NO_NAME)
+    : ''
 }

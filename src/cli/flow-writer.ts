@@ -1,253 +1,171 @@
 // Flows as lines of NDJSON, CSV or Zeek's TSV. A block is bound once: each of its fields becomes one function of
-// the row, with the block's dictionaries encoded at first use. Bench: `bailiwick flows FILE > /dev/null`.
+// the row, with the block's dictionaries turned into text at first use.
 
 import { contains, formatAddress, isIpv4, type Network } from '../address.ts'
-import type { Block, WordLists, Words } from '../block.ts'
+import type { Block, Dictionary, Words } from '../block.ts'
 import type { FlowColumns } from '../flow.ts'
 import { uidOf } from '../flow-id.ts'
+import { countText, isPlain, microsText, quadText, uuidText } from './cell-text.ts'
 import type { FlowField } from './flow-fields.ts'
 import type { FlowFormat } from './flow-format.ts'
-import { LineBytes } from './line-bytes.ts'
 
 export type FlowBlock = Block<FlowColumns>
 
 /** Writes one row of the block that it was bound to. */
 export type RowWriter = (row: number) => void
 
-type Cell = (row: number) => void
+/** The text of one field of one row, with what stands before it. */
+type Cell = (row: number) => string
 
-/** Zeek's words for the transport; ICMP of IPv6 is `icmp` too, `ip_proto` tells them apart. */
-function transport(ipProto: number): string {
-  return ipProto === 6
-    ? 'tcp'
-    : ipProto === 17
-      ? 'udp'
-      : ipProto === 1 || ipProto === 58
-        ? 'icmp'
-        : 'unknown_transport'
-}
+/** Characters of output that are collected before they are worth sending. */
+export const BATCH_CHARACTERS = 64 * 1024
+
+/** Largest time that is exact in microseconds: the year 2255. */
+const MICROS_MAX = Number.MAX_SAFE_INTEGER
 
 export class FlowWriter {
-  readonly lines = new LineBytes()
+  #batch: string
   readonly #format: FlowFormat
   readonly #localNets: readonly Network[]
 
   constructor(format: FlowFormat, localNets: readonly Network[]) {
     this.#format = format
     this.#localNets = localNets
-    this.lines.put(Buffer.from(format.header))
+    this.#batch = format.header
+  }
+
+  /** Characters that were written and not yet taken. */
+  get length(): number {
+    return this.#batch.length
+  }
+
+  /** What was written since the last call, in UTF-8. */
+  take(): Buffer {
+    const bytes = Buffer.from(this.#batch)
+    this.#batch = ''
+    return bytes
   }
 
   /** A writer for rows of `block`, which were read from `source`. Values may change after, rows may not. */
   bind(block: FlowBlock, source: string): RowWriter {
     const cells = this.#format.fields.map((field, index) => this.#cell(block, source, field, index))
-    const end = Buffer.from(this.#format.end)
-    const { lines } = this
+    const { end } = this.#format
     return (row) => {
-      for (let i = 0; i < cells.length; i++) cells[i]!(row)
-      lines.put(end)
+      let line = ''
+      for (let i = 0; i < cells.length; i++) line += cells[i]!(row)
+      this.#batch += line + end
     }
   }
 
   #cell(block: FlowBlock, source: string, field: FlowField, index: number): Cell {
-    const { lines } = this
     const format = this.#format
-    const begin = Buffer.from(format.begin(field, index))
-    const unset = Buffer.from(format.unset(index))
+    const begin = format.begin(field, index)
+    const unset = format.unset(index)
     const held = block.columns[field.column]
     switch (field.kind) {
       case 'source': {
-        const whole = Buffer.from(format.begin(field, index) + format.text(source))
-        return () => lines.put(whole)
+        const whole = begin + format.text(source)
+        return () => whole
       }
       case 'number':
-        return numberCell(lines, begin, held as Uint16Array)
+        return (row) => begin + countText((held as Uint16Array)[row]!)
       case 'nonzero':
-        return nonzeroCell(lines, begin, unset, held as Uint16Array)
+        return (row) => {
+          const value = (held as Uint16Array)[row]!
+          return value === 0 ? unset : begin + countText(value)
+        }
       case 'count':
-        return countCell(lines, begin, unset, held as Float64Array)
+        return countCell(begin, unset, held as Float64Array)
       case 'time':
-        return timeCell(lines, begin, unset, (row) => (held as Float64Array)[row]!)
+        return timeCell(begin, unset, (row) => (held as Float64Array)[row]!)
       case 'moment':
-        return timeCell(lines, begin, unset, (row) => (held as Float64Array)[row]! || Number.NaN)
+        return timeCell(begin, unset, (row) => (held as Float64Array)[row]! || Number.NaN)
       case 'seconds':
-        return timeCell(lines, begin, unset, (row) => (held as Float64Array)[row]! * 1e6)
+        return timeCell(begin, unset, (row) => (held as Float64Array)[row]! * 1e6)
       case 'word':
-        return wordCell(lines, format, begin, unset, held as Words)
+        return dictionaryCell(held as Words, unset, (value) => begin + format.text(value))
       case 'words':
-        return wordsCell(lines, format, begin, unset, held as WordLists)
+        return dictionaryCell(
+          held as Dictionary<readonly string[]>,
+          unset,
+          (value) => begin + format.list(value),
+        )
       case 'text':
-        return textCell(lines, format, begin, unset, held as Words)
+        return (row) => {
+          const value = (held as Words).get(row)
+          return value === '' ? unset : begin + textOf(value, format)
+        }
       default:
-        return this.#quotedCell(block, field, format.begin(field, index))
+        return this.#madeCell(block, field, begin)
     }
   }
 
-  /** The kinds whose value stands between quotes or is one of a few. */
-  #quotedCell(block: FlowBlock, field: FlowField, start: string): Cell {
-    const { lines } = this
-    const { quote, yes, no } = this.#format
-    const begin = Buffer.from(start + quote)
-    const after = Buffer.from(quote)
+  /** The kinds whose value is made of bytes, or is one of a few. */
+  #madeCell(block: FlowBlock, field: FlowField, begin: string): Cell {
+    const format = this.#format
+    const { quote } = format
+    const open = begin + quote
     const held = block.columns[field.column] as Uint8Array
     switch (field.kind) {
       case 'uuid':
-        return (row) => {
-          lines.put(begin)
-          lines.uuid(held, row * 16)
-          lines.put(after)
-        }
+        return (row) => open + uuidText(held, row * 16) + quote
       case 'address':
-        return addressCell(lines, begin, after, held)
-      case 'uid':
-        return uidCell(lines, this.#format, start, block)
+        return (row) => {
+          const at = row * 16
+          const text = isIpv4(held, at) ? quadText(held, at + 12) : formatAddress(held, at)
+          return open + text + quote
+        }
+      case 'uid': {
+        const { uid, flow_id } = block.columns
+        // Zeek's own, or the one that its flow id gives.
+        return (row) => begin + textOf(uid.get(row) || uidOf(flow_id, row * 16), format)
+      }
       case 'proto': {
-        const words = Array.from({ length: 256 }, (_, proto) =>
-          Buffer.from(start + quote + transport(proto) + quote),
-        )
-        return (row) => lines.put(words[held[row]!]!)
+        const words = Array.from({ length: 256 }, (_, proto) => open + transport(proto) + quote)
+        return (row) => words[held[row]!]!
       }
       default: {
-        const truth = [Buffer.from(start + no), Buffer.from(start + yes)] as const
-        if (field.kind === 'flag') return (row) => lines.put(truth[held[row] === 0 ? 0 : 1])
+        const [no, yes] = [begin + format.no, begin + format.yes]
+        if (field.kind === 'flag') return (row) => (held[row] === 0 ? no : yes)
         const nets = this.#localNets
-        const local = (row: number) => nets.some((net) => contains(net, held, row * 16))
-        return (row) => lines.put(truth[local(row) ? 1 : 0])
+        return (row) => (nets.some((net) => contains(net, held, row * 16)) ? yes : no)
       }
     }
   }
 }
 
-function numberCell(lines: LineBytes, begin: Buffer, held: ArrayLike<number>): Cell {
-  return (row) => {
-    lines.put(begin)
-    lines.integer(held[row]!)
-  }
+/** Zeek's words for the transport; ICMP of IPv6 is `icmp` too, `ip_proto` tells them apart. */
+function transport(ipProto: number): string {
+  if (ipProto === 6) return 'tcp'
+  if (ipProto === 17) return 'udp'
+  return ipProto === 1 || ipProto === 58 ? 'icmp' : 'unknown_transport'
 }
 
-function nonzeroCell(lines: LineBytes, begin: Buffer, unset: Buffer, held: Uint16Array): Cell {
-  return (row) => {
-    const value = held[row]!
-    lines.put(value === 0 ? unset : begin)
-    if (value !== 0) lines.integer(value)
-  }
-}
-
-function countCell(lines: LineBytes, begin: Buffer, unset: Buffer, held: Float64Array): Cell {
+function countCell(begin: string, unset: string, held: Float64Array): Cell {
   return (row) => {
     const value = held[row]!
-    // Also false for NaN, which is how a counter is unset.
-    const set = value >= 0 && value <= Number.MAX_SAFE_INTEGER
-    lines.put(set ? begin : unset)
-    if (set) lines.integer(value)
+    // False for NaN, which is how a counter is unset.
+    return value >= 0 && value <= Number.MAX_SAFE_INTEGER ? begin + countText(value) : unset
   }
 }
 
-/** Largest time that is exact in microseconds: the year 2255. */
-const MICROS_MAX = Number.MAX_SAFE_INTEGER
-
-function timeCell(
-  lines: LineBytes,
-  begin: Buffer,
-  unset: Buffer,
-  micros: (row: number) => number,
-): Cell {
+function timeCell(begin: string, unset: string, micros: (row: number) => number): Cell {
   return (row) => {
     const value = Math.round(micros(row))
-    const set = Math.abs(value) <= MICROS_MAX
-    lines.put(set ? begin : unset)
-    if (set) lines.micros(value)
+    return Math.abs(value) <= MICROS_MAX ? begin + microsText(value) : unset
   }
 }
 
-function addressCell(lines: LineBytes, begin: Buffer, after: Buffer, held: Uint8Array): Cell {
-  return (row) => {
-    lines.put(begin)
-    const at = row * 16
-    if (isIpv4(held, at)) lines.quad(held, at + 12)
-    else lines.put(Buffer.from(formatAddress(held, at)))
-    lines.put(after)
-  }
-}
-
-/** Few distinct values: each is encoded once in a block. */
-function wordCell(
-  lines: LineBytes,
-  format: FlowFormat,
-  begin: Buffer,
-  unset: Buffer,
-  held: Words,
-): Cell {
-  const encoded: (Buffer | undefined)[] = [unset]
+/** Few distinct values: each is turned into text once in a block. */
+function dictionaryCell<V>(held: Dictionary<V>, unset: string, text: (value: V) => string): Cell {
+  const ready: (string | undefined)[] = [unset]
   return (row) => {
     const code = held.codes[row]!
-    const ready = (encoded[code] ??= Buffer.concat([
-      begin,
-      Buffer.from(format.text(held.values[code]!)),
-    ]))
-    lines.put(ready)
+    return (ready[code] ??= text(held.values[code]!))
   }
 }
 
-function wordsCell(
-  lines: LineBytes,
-  format: FlowFormat,
-  begin: Buffer,
-  unset: Buffer,
-  held: WordLists,
-): Cell {
-  const encoded: (Buffer | undefined)[] = [unset]
-  return (row) => {
-    const code = held.codes[row]!
-    const ready = (encoded[code] ??= Buffer.concat([
-      begin,
-      Buffer.from(format.list(held.values[code]!)),
-    ]))
-    lines.put(ready)
-  }
-}
-
-function writeText(
-  lines: LineBytes,
-  format: FlowFormat,
-  begin: Buffer,
-  quote: Buffer,
-  value: string,
-): void {
-  lines.put(begin)
-  if (quote.length > 0) lines.put(quote)
-  if (lines.plain(value, format.safe)) {
-    if (quote.length > 0) lines.put(quote)
-    return
-  }
-  // The opening quote is there already; `text` brings its own.
-  const whole = Buffer.from(format.text(value))
-  lines.put(whole.subarray(quote.length))
-}
-
-/** A value of nearly every row: written character by character, and only odd ones are escaped. */
-function textCell(
-  lines: LineBytes,
-  format: FlowFormat,
-  begin: Buffer,
-  unset: Buffer,
-  held: Words,
-): Cell {
-  const quote = Buffer.from(format.quote)
-  return (row) => {
-    const value = held.get(row)
-    if (value === '') lines.put(unset)
-    else writeText(lines, format, begin, quote, value)
-  }
-}
-
-/** Zeek's own uid, or the one that its flow id gives. */
-function uidCell(lines: LineBytes, format: FlowFormat, start: string, block: FlowBlock): Cell {
-  const begin = Buffer.from(start)
-  const quote = Buffer.from(format.quote)
-  const { uid, flow_id } = block.columns
-  return (row) => {
-    const own = uid.get(row)
-    writeText(lines, format, begin, quote, own === '' ? uidOf(flow_id, row * 16) : own)
-  }
+/** A value of nearly every row: looked at, and only odd ones are escaped. */
+function textOf(value: string, format: FlowFormat): string {
+  return isPlain(value, format.safe) ? format.quote + value + format.quote : format.text(value)
 }

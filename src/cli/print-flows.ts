@@ -5,9 +5,8 @@ import { type ReportInput, reportInput } from '../report.ts'
 import type { SensorEvent } from '../sensor.ts'
 import type { ExitCause } from './exit.ts'
 import { FlowMerger } from './flow-merge.ts'
-import type { FlowWriter } from './flow-writer.ts'
+import { BATCH_CHARACTERS, type FlowWriter } from './flow-writer.ts'
 import { inputCause, inputsTable, statsLine } from './inputs-told.ts'
-import { BATCH_BYTES } from './line-bytes.ts'
 import type { Terminal } from './terminal.ts'
 
 export const STATS_FORMATS = ['text', 'json', 'none'] as const
@@ -26,9 +25,8 @@ export async function printFlows(
   const inputs: ReportInput[] = []
   const merger = new FlowMerger()
   let records = 0
-  const { lines } = writer
   const send = async (atLeast: number) => {
-    if (lines.length >= atLeast) await terminal.out.write(lines.take())
+    if (writer.length >= atLeast) await terminal.out.write(writer.take())
   }
   for await (const event of events) {
     // Nobody reads any more: the rest would be decoded for nobody.
@@ -40,11 +38,11 @@ export async function printFlows(
       const bound = { block, write: writer.bind(block, event.source) }
       for (let row = 0; row < block.rows; row++) {
         merger.push(bound, row)
-        if (lines.length >= BATCH_BYTES) await send(1)
+        if (writer.length >= BATCH_CHARACTERS) await send(1)
       }
       continue
     }
-    for (const _ of merger.flush()) if (lines.length >= BATCH_BYTES) await send(1)
+    for (const _ of merger.flush()) if (writer.length >= BATCH_CHARACTERS) await send(1)
     await send(1)
     const input = reportInput(event, records)
     records = 0

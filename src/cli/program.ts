@@ -9,6 +9,7 @@ import { addAgentsCommand } from './agents.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { CommandError, type ExitCause, exitCode } from './exit.ts'
 import { addFlowsCommand } from './flows.ts'
+import { addReplayCommand } from './replay.ts'
 import { addScopeCommand } from './scope.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
 import { versionText } from './version.ts'
@@ -61,7 +62,13 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     })
     .exitOverride()
   const command: CommandParts = { terminal, signal: parts.signal, causes }
-  for (const add of [addFlowsCommand, addScopeCommand, addAgentsCommand, addDoctorCommand])
+  for (const add of [
+    addReplayCommand,
+    addFlowsCommand,
+    addScopeCommand,
+    addAgentsCommand,
+    addDoctorCommand,
+  ])
     add(program, command)
   try {
     await program.parseAsync([...args], { from: 'user' })

@@ -5,6 +5,7 @@ import { VERDICTS, type Verdict } from '../flow.ts'
 import type { Report, ReportAgent, ReportAlert, ReportFinding } from '../report.ts'
 import { printable } from '../wire-text.ts'
 import { coverageLines } from './coverage-text.ts'
+import type { ExpectedCase } from './expect.ts'
 import { endpointText, flowText, indented } from './flow-text.ts'
 import { inputsTable } from './inputs-told.ts'
 import type { Colours } from './terminal.ts'
@@ -269,3 +270,22 @@ function timeText({ timings, store }: Report, { colours, width }: TextSettings):
     : `Kept in ${printable(store.address)}.`
   return `${colours.dim(wrap(`Took ${timings.total_seconds.toFixed(2)} s${spent}. ${kept}${known}`, width))}\n`
 }
+
+/** What was expected, and for each that was not met what came instead. */
+export function expectationText(
+  cases: readonly ExpectedCase[],
+  { colours, width }: Pick<TextSettings, 'colours' | 'width'>,
+): string {
+  const unmet = cases.filter(({ mismatch }) => mismatch.length > 0)
+  const met = count(cases.length - unmet.length, 'expectation')
+  const lines = [colours.bold('Expectations'), `  ${colours.green(`${met} met`)}`]
+  for (const { agent, name, mismatch } of unmet) {
+    const who = agent === '' ? 'all agents' : agent
+    lines.push(`  ${colours.red('not met')} ${printable(`${who}: ${name}`)}`)
+    for (const line of mismatch)
+      lines.push(wrapUnder(printable(line.trimStart()), width, 4 + depth(line), 6 + depth(line)))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const depth = (line: string) => line.length - line.trimStart().length

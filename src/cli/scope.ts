@@ -6,6 +6,7 @@ import { parseAddress } from '../address.ts'
 import type { Agent } from '../identity/agent.ts'
 import { isAddressLiteral, seenName } from '../identity/domain-name.ts'
 import { meant } from '../identity/yaml-file.ts'
+import { protocolNumber } from '../report.ts'
 import { type Asked, type Explanation, explain } from '../scope/explain.ts'
 import { openScopes } from '../scope/policy.ts'
 import { printable } from '../wire-text.ts'
@@ -20,14 +21,6 @@ const EXAMPLES = `Examples:
   bailiwick scope explain agents/ --agent spiffe://acme/doc --to api.openai.com:443/tcp --address 203.0.113.7
   bailiwick scope explain agents/ --agent spiffe://acme/doc --to 10.0.9.5:5432/tcp
 `
-
-const PROTOCOLS: Readonly<Record<string, number>> = {
-  icmp: 1,
-  tcp: 6,
-  udp: 17,
-  icmp6: 58,
-  sctp: 132,
-}
 
 interface ExplainOptions {
   agent: string
@@ -56,9 +49,9 @@ export function askedOf(options: ExplainOptions, agents: readonly Agent[], now: 
   if (text === undefined || (to !== undefined && from !== undefined))
     throw usageError('give either --to host:port/protocol or --from address:port/protocol')
   const [, bracketed, bare, port, proto] =
-    /^(?:\[([0-9a-fA-F:.]+)\]|([^/]+?)):(\d{1,5})\/([a-z0-9]+)$/.exec(text) ?? []
+    /^(?:\[([0-9a-fA-F:.]+)\]|([^/]+?)):(\d{1,5})\/([a-z0-9-]+)$/.exec(text) ?? []
   const host = bracketed ?? bare
-  const ipProto = PROTOCOLS[proto ?? '']
+  const ipProto = protocolNumber(proto ?? '')
   if (host === undefined || ipProto === undefined || Number(port) > 65_535)
     throw usageError(`${text}: write host:port/protocol, like api.example.com:443/tcp`)
   const named = !isAddressLiteral(host)

@@ -12,7 +12,7 @@ function print(flows: readonly MadeFlow[], name: FlowFormatName, source = 'a.pca
   const block = chunkPart(decoded(flows), 'flow_records')!
   const write = writer.bind(block, source)
   for (let row = 0; row < block.rows; row++) write(row)
-  return writer.lines.take().toString('utf8')
+  return writer.take().toString('utf8')
 }
 
 const WEB: MadeFlow = {
