@@ -5,6 +5,8 @@
 --                  (a capture with scrambled clocks), so that no input can make thousands of partitions
 --
 -- Rows arrive in about the order of ts, so ordering by it costs little. The set index finds the rows of a run.
+-- Parts below 128 MiB keep all columns in one file: an insert then takes half the time, as fifty columns are
+-- otherwise a hundred files. Merges make wide parts of them.
 -- Retention: ALTER TABLE ... MODIFY TTL day + INTERVAL n DAY drops whole parts, and DROP PARTITION works by day.
 CREATE TABLE IF NOT EXISTS flow_records (
   flow_id UUID,
@@ -61,7 +63,10 @@ CREATE TABLE IF NOT EXISTS flow_records (
 ENGINE = MergeTree
 PARTITION BY day
 ORDER BY (ts, flow_id, rec_no)
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS
+  non_replicated_deduplication_window = 10000,
+  min_bytes_for_wide_part = 134217728,
+  ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS coverage (
   sensor LowCardinality(String),
@@ -78,7 +83,10 @@ CREATE TABLE IF NOT EXISTS coverage (
 ENGINE = MergeTree
 PARTITION BY day
 ORDER BY (sensor, vantage, metric, ts)
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS
+  non_replicated_deduplication_window = 10000,
+  min_bytes_for_wide_part = 134217728,
+  ttl_only_drop_parts = 1;
 
 -- A reject has no time of its own that could be trusted, so there is one partition.
 CREATE TABLE IF NOT EXISTS rejects (

@@ -31,7 +31,10 @@ CREATE TABLE IF NOT EXISTS judgements (
 ENGINE = MergeTree
 PARTITION BY day
 ORDER BY (ts, flow_id, side, ruling)
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS
+  non_replicated_deduplication_window = 10000,
+  min_bytes_for_wide_part = 134217728,
+  ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS findings (
   alert_id UUID,
@@ -58,4 +61,7 @@ CREATE TABLE IF NOT EXISTS findings (
 ENGINE = MergeTree
 PARTITION BY day
 ORDER BY (ts, alert_id, flow_id)
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS
+  non_replicated_deduplication_window = 10000,
+  min_bytes_for_wide_part = 134217728,
+  ttl_only_drop_parts = 1;

@@ -13,8 +13,9 @@ export interface BlockDays {
   byDay: Map<number, number>
 }
 
-/** @throws BlockError when the bytes are not a Native block of the types of src/flow.ts. */
+/** No bytes are a block without rows. @throws BlockError when the bytes are not a Native block of the types of src/flow.ts. */
 export function blockDays(native: Uint8Array): BlockDays {
+  if (native.length === 0) return { rows: 0, byDay: new Map() }
   const input = new BlockReader(native)
   const columns = input.varuint()
   const rows = input.varuint()

@@ -36,7 +36,7 @@ export interface SliceChunk {
   header: ChunkHeader
   /** Native bytes of each part, as they came in the chunk. */
   parts: ReadonlyMap<PartName, Uint8Array>
-  /** Native bytes; may hold no rows. */
+  /** Native bytes, or none at all. */
   judgements: Uint8Array
   findings: Uint8Array
   ruling: number
@@ -110,8 +110,8 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
       header: chunk.header,
       ruling: chunk.ruling,
       judgedKey: chunk.judgedKey,
-      judgements: blockRows(chunk.judgements),
-      findings: blockRows(chunk.findings),
+      judgements: blockDays(chunk.judgements).rows,
+      findings: blockDays(chunk.findings).rows,
     }
     works.push({
       chunk,
@@ -325,8 +325,4 @@ export async function insertBlock(
       },
     ],
   )
-}
-
-function blockRows(native: Uint8Array): number {
-  return native.length === 0 ? 0 : blockDays(native).rows
 }
