@@ -71,7 +71,7 @@ export async function buildReport(parts: ReportParts): Promise<Omit<Report, 'tim
     },
     verdicts,
     inputs: [...parts.inputs],
-    agents: agents.map((row) => agentOf(row, snapshot)),
+    agents: [...agents.map((row) => agentOf(row, snapshot)), ...silentAgents(agents, snapshot)],
     destinations: destinations.map(destinationOf),
     findings: findings.map((row) => findingOf(row, snapshot)),
     alerts: alerts.map(alertOf),
@@ -101,6 +101,24 @@ function flowOf(row: FlowRow): ReportFlow {
     proto: protocolWord(row.ip_proto),
     server_name: row.server_name,
   }
+}
+
+/** Registered agents of which nothing was seen: their silence is a result too. */
+function silentAgents(seen: readonly AgentRow[], snapshot: Snapshot): ReportAgent[] {
+  const ids = new Set(seen.map(({ agent }) => agent))
+  return snapshot.agents
+    .filter(({ id }) => !ids.has(id))
+    .map(({ id, owner, purpose, environment }) => ({
+      agent: id,
+      owner,
+      purpose,
+      environment,
+      flows: 0,
+      judgements: 0,
+      verdicts: noVerdicts(),
+      grades: {},
+      score_max: 0,
+    }))
 }
 
 function agentOf(row: AgentRow, snapshot: Snapshot): ReportAgent {

@@ -48,6 +48,8 @@ const WORKERS = new URL(
 
 /** @param analyzers threads that analyze; one more decodes while inputs are read. */
 export function startThreads(analyzers: number): Threads {
+  // A worker that cannot be loaded is started again for ever by the pool: its tasks must be ended here.
+  const broken = new AbortController()
   const pool = (name: string, threads: number) => {
     const started = new Piscina({
       filename: new URL(name, WORKERS).href,
@@ -55,15 +57,21 @@ export function startThreads(analyzers: number): Threads {
       maxThreads: threads,
       idleTimeout: 10_000,
     })
-    // Without a listener a worker that cannot be loaded ends the process; its task rejects all the same.
-    started.on('error', () => {})
+    started.on('error', (error: unknown) => broken.abort(error))
     return started
   }
   const analyzing = pool('analyze.js', analyzers)
   const decoding = pool('decode.js', 1)
   return {
-    analyze: (task) => analyzing.run(task) as Promise<Outcome>,
-    decode: (paths, settings, progress) => decodeOn(decoding, paths, settings, progress),
+    analyze: async (task) => {
+      try {
+        return (await analyzing.run(task, { signal: broken.signal })) as Outcome
+      } catch (error) {
+        throw broken.signal.aborted ? broken.signal.reason : error
+      }
+    },
+    decode: (paths, settings, progress) =>
+      decodeOn(decoding, broken.signal, paths, settings, progress),
     close: async () => {
       await Promise.all([analyzing.destroy(), decoding.destroy()])
     },
@@ -72,6 +80,7 @@ export function startThreads(analyzers: number): Threads {
 
 async function* decodeOn(
   pool: Piscina,
+  broken: AbortSignal,
   paths: readonly string[],
   settings: SensorSettings,
   progress: (at: Progress) => void,
@@ -88,9 +97,9 @@ async function* decodeOn(
   const task: DecodeTask = { paths, settings, port: there, eventsAhead: EVENTS_AHEAD_MAX }
   const state = { over: false, failure: undefined as unknown }
   const running = pool
-    .run(task, { transferList: [there], signal: stop.signal })
+    .run(task, { transferList: [there], signal: AbortSignal.any([stop.signal, broken]) })
     .catch((error: unknown) => {
-      state.failure = error
+      state.failure = broken.aborted ? broken.reason : error
     })
     .finally(() => {
       // The thread answers only after its last event was taken, so nothing is left on the way.
