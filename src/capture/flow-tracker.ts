@@ -55,6 +55,8 @@ export class FlowTracker implements FlowPlace {
   /** Keys of flows that ended in the very moment they began, and how many. */
   readonly #reborn = new Map<string, number>()
   #rebornAt = Number.NaN
+  /** Time of the packet in hand. */
+  #moment = Number.NaN
 
   /** @param count takes coverage metrics */
   constructor(
@@ -118,6 +120,7 @@ export class FlowTracker implements FlowPlace {
    * @param parents uids of the tunnels that the packet came through
    */
   take(packet: Packet, parents: readonly string[]): Skipped {
+    this.#moment = packet.time
     switch (packet.protocol) {
       case 6:
         return this.#takeTcp(packet, parents)
@@ -517,7 +520,7 @@ export class FlowTracker implements FlowPlace {
     this.decide('end', Math.max(doubles[dat + F.FIRST]!, doubles[dat + F.LAST_SEEN]!))
     const extra = this.extraIfAny
     this.records.write(this, extra, this.service, reason)
-    if (doubles[dat + F.FIRST] === doubles[dat + F.LAST_SEEN]) this.#rememberMoment()
+    if (doubles[dat + F.FIRST] === this.#moment) this.#rememberMoment()
     if (((words[at + F.ORIG + F.SEEN]! | words[at + F.RESP + F.SEEN]!) & F.HAS_HOLES) !== 0)
       this.#tcp.gaps.release(flow)
     if (extra !== undefined) this.#extras[flow] = undefined

@@ -16,6 +16,8 @@ const ENHANCED_PACKET = 6
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d
 /** Largest block that is read as a whole. Larger ones of a kind that is not needed are passed over. */
 const BLOCK_MAX = 1 << 20
+/** Bytes of a damaged block that are shown. */
+const SAMPLE_MAX = 64
 /** Most interfaces of one section. */
 const INTERFACES_MAX = 4096
 
@@ -61,25 +63,11 @@ export class PcapngReader extends Framer implements CaptureReader {
         return at
       }
       const type = view.getUint32(at, this.#little)
-      if (type === SECTION) {
-        const order = view.getUint32(at + 8, true)
-        if (order === BYTE_ORDER_MAGIC) this.#little = true
-        else if (view.getUint32(at + 8, false) === BYTE_ORDER_MAGIC) this.#little = false
-        else {
-          this.#lose(
-            'section_byte_order',
-            'section header without byte order',
-            at - start,
-            bytes,
-            at,
-          )
-          if (!this.#inSection) return at
-          at += 4
-          continue
-        }
-      } else if (!this.#inSection) {
-        this.#lose('not_pcapng', 'not a pcapng file', at - start, bytes, at)
-        return at
+      if (type === SECTION ? !this.#findOrder(view, at) : !this.#inSection) {
+        this.#lose('not_pcapng', 'no section header where one must be', at - start, bytes, at)
+        if (this.stopped) return at
+        at += 4
+        continue
       }
       const length = view.getUint32(at + 4, this.#little)
       if (this.#lost && !plausible(type, length)) {
@@ -114,6 +102,7 @@ export class PcapngReader extends Framer implements CaptureReader {
             at - start,
             bytes,
             at,
+            length,
           )
         if (this.stopped) return at
         at += 4
@@ -124,6 +113,14 @@ export class PcapngReader extends Framer implements CaptureReader {
       if (this.stopped) return at
       at += length
     }
+  }
+
+  /** The byte order of the section whose header is at `at`; false if it has none. */
+  #findOrder(view: DataView, at: number): boolean {
+    const little = view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC
+    if (!little && view.getUint32(at + 8, false) !== BYTE_ORDER_MAGIC) return false
+    this.#little = little
+    return true
   }
 
   #block(
@@ -153,6 +150,7 @@ export class PcapngReader extends Framer implements CaptureReader {
         ahead,
         bytes,
         at,
+        length,
       )
   }
 
@@ -245,8 +243,16 @@ export class PcapngReader extends Framer implements CaptureReader {
     return ''
   }
 
-  #lose(kind: string, words: string, ahead: number, bytes: Uint8Array, at: number): void {
-    if (!this.#lost) this.#report(kind, words, ahead, bytes, at)
+  /** `size`: how much of the block is there whatever the pieces. */
+  #lose(
+    kind: string,
+    words: string,
+    ahead: number,
+    bytes: Uint8Array,
+    at: number,
+    size = 12,
+  ): void {
+    if (!this.#lost) this.#report(kind, words, ahead, bytes, at, size)
     this.#lost = true
     if (!this.#inSection) this.stop()
   }
@@ -257,9 +263,11 @@ export class PcapngReader extends Framer implements CaptureReader {
     ahead = 0,
     bytes: Uint8Array = new Uint8Array(0),
     at = 0,
+    size = 0,
   ): void {
     this.broken = true
-    this.#sink.problem(kind, this.position + ahead, words, bytes.subarray(at, at + 64))
+    const sample = bytes.subarray(at, at + Math.min(size, SAMPLE_MAX))
+    this.#sink.problem(kind, this.position + ahead, words, sample)
   }
 }
 

@@ -184,7 +184,7 @@ export class TcpMachine {
   }
 
   #history(e: number, fromOrig: boolean, relative: number): void {
-    const { words, flags } = this
+    const { flags } = this
     const bits = flags & (SYN | FIN | RST)
     const lower = fromOrig ? 0 : 0x20
     if (bits === 0) {
@@ -197,15 +197,24 @@ export class TcpMachine {
       else this.#once(e, F.SAW_MULTI, 0x51 + lower)
       return
     }
-    const [seen, field, letter, where] =
-      bits === SYN
-        ? [F.SAW_SYN, F.HIST_SYN, (flags & ACK) !== 0 ? 0x48 : 0x53, relative]
-        : bits === FIN
-          ? [F.SAW_FIN, F.HIST_FIN, 0x46, relative + this.length]
-          : [F.SAW_RST, F.HIST_RST, 0x52, relative]
+    if (bits === SYN)
+      this.#repeatable(
+        e,
+        F.SAW_SYN,
+        F.HIST_SYN,
+        ((flags & ACK) !== 0 ? 0x48 : 0x53) + lower,
+        relative,
+      )
+    else if (bits === FIN)
+      this.#repeatable(e, F.SAW_FIN, F.HIST_FIN, 0x46 + lower, relative + this.length)
+    else this.#repeatable(e, F.SAW_RST, F.HIST_RST, 0x52 + lower, relative)
+  }
+
+  /** Letters that come again when the sequence number is another one. */
+  #repeatable(e: number, seen: number, field: number, letter: number, where: number): void {
+    const { words } = this
     const position = where | 0
-    if (!this.#once(e, seen, letter + lower) && position !== words[e + field])
-      this.letter(letter + lower)
+    if (!this.#once(e, seen, letter) && position !== words[e + field]) this.letter(letter)
     words[e + field] = position
   }
 
