@@ -13,7 +13,6 @@ import {
   HAS_ADDITIONAL_KEYS,
   KEYS_VERSION,
   NEED_UPDATE_DICTIONARY,
-  swapUuid,
   TWO_32,
 } from './native-read.ts'
 
@@ -109,8 +108,27 @@ class Writer {
 
   nulls(array: Float64Array, rows: number): void {
     this.reserve(rows)
-    for (let i = 0; i < rows; i++) this.bytes[this.at + i] = Number.isNaN(array[i]!) ? 1 : 0
+    const { bytes, at } = this
+    for (let i = 0; i < rows; i++) bytes[at + i] = Number.isNaN(array[i]!) ? 1 : 0
     this.at += rows
+  }
+
+  zeros(count: number): void {
+    this.reserve(count)
+    this.bytes.fill(0, this.at, this.at + count)
+    this.at += count
+  }
+
+  /** UUIDs of 16 bytes each, as Native wants them: see `swapUuid`. */
+  uuids(held: Uint8Array, rows: number): void {
+    this.reserve(rows * 16)
+    const from = new DataView(held.buffer, held.byteOffset, rows * 16)
+    const to = new DataView(this.bytes.buffer, this.bytes.byteOffset + this.at, rows * 16)
+    for (let i = 0; i < rows * 16; i += 8) {
+      to.setUint32(i, from.getUint32(i + 4), true)
+      to.setUint32(i + 4, from.getUint32(i), true)
+    }
+    this.at += rows * 16
   }
 
   take(): Uint8Array<ArrayBuffer> {
@@ -131,15 +149,18 @@ function writeLowCardinality(out: Writer, held: Words, rows: number): void {
   for (const key of keys) out.text(key)
   out.reserve(8 + rows * 4)
   out.int64(rows)
-  if (wide === 0) for (let i = 0; i < rows; i++) out.bytes[out.at++] = held.codes[i]!
-  else if (wide === 1) out.elements(Uint16Array.from(held.codes.subarray(0, rows)), rows)
+  if (keys.length === 1) out.zeros(rows)
+  else if (wide === 0) out.raw(new Uint8Array(held.codes.subarray(0, rows)))
+  else if (wide === 1) out.elements(new Uint16Array(held.codes.subarray(0, rows)), rows)
   else out.elements(held.codes, rows)
 }
 
 function writeLists(out: Writer, held: WordLists | NumberLists, rows: number): void {
+  if (held.values.length === 1) return out.zeros(rows * 8)
   let end = 0
-  out.reserve(rows * 8)
-  for (let i = 0; i < rows; i++) out.int64((end += held.get(i).length))
+  const ends = new Float64Array(rows)
+  for (let i = 0; i < rows; i++) ends[i] = end += held.get(i).length
+  out.int64s(ends, rows)
   const encoded = (held.values as readonly (readonly (string | number)[])[]).map((list) => {
     const part = new Writer(64)
     for (const item of list)
@@ -147,7 +168,10 @@ function writeLists(out: Writer, held: WordLists | NumberLists, rows: number): v
       else part.raw(Uint8Array.of(item))
     return part.take()
   })
-  for (let i = 0; i < rows; i++) out.raw(encoded[held.codes[i]!]!)
+  for (let i = 0; i < rows; i++) {
+    const code = held.codes[i]!
+    if (code !== 0) out.raw(encoded[code]!)
+  }
 }
 
 function writeColumn(out: Writer, type: ColumnType, held: AnyHeld, rows: number): void {
@@ -166,13 +190,8 @@ function writeColumn(out: Writer, type: ColumnType, held: AnyHeld, rows: number)
       return out.elements(held as Float64Array, rows)
     case 'time':
       return out.int64s(held as Float64Array, rows)
-    case 'uuid': {
-      out.reserve(rows * 16)
-      for (let i = 0; i < rows; i++)
-        swapUuid(held as Uint8Array, i * 16, out.bytes, out.at + i * 16)
-      out.at += rows * 16
-      return
-    }
+    case 'uuid':
+      return out.uuids(held as Uint8Array, rows)
     case 'word':
       return writeLowCardinality(out, held as Words, rows)
     case 'text': {
@@ -186,9 +205,13 @@ function writeColumn(out: Writer, type: ColumnType, held: AnyHeld, rows: number)
   }
 }
 
+/** Reused, so that a block does not ask for new memory for every doubling; holds the largest block so far. */
+const scratch = new Writer(1 << 16)
+
 /** One Native block of all rows. The result owns its memory. */
 export function encodeBlock<C extends Columns>(block: Block<C>): Uint8Array<ArrayBuffer> {
-  const out = new Writer(4096 + block.rows * 128)
+  const out = scratch
+  out.at = 0
   const columns = Object.entries(block.spec)
   out.varuint(columns.length)
   out.varuint(block.rows)
@@ -203,25 +226,27 @@ export function encodeBlock<C extends Columns>(block: Block<C>): Uint8Array<Arra
 /**
  * The same Native block with columns added: a UUID that is the same in every row, and the row's number.
  * Rows of the store carry them as `chunk_id` and `row`, so that an auditor can count them.
+ * @returns the block in pieces, to be written one after the other; one is a view of `native`
  */
-export function addChunkColumns(native: Uint8Array, chunkId: Uint8Array): Uint8Array<ArrayBuffer> {
+export function addChunkColumns(native: Uint8Array, chunkId: Uint8Array): Uint8Array[] {
   const input = new BlockReader(native)
   const columns = input.varuint()
   const rows = input.varuint()
-  const out = new Writer(native.length + 64 + rows * 20)
-  out.varuint(columns + 2)
-  out.varuint(rows)
-  out.raw(native.subarray(input.at))
-  out.text('chunk_id')
-  out.text('UUID')
-  out.reserve(rows * 16)
-  for (let i = 0; i < rows; i++) swapUuid(chunkId, 0, out.bytes, out.at + i * 16)
-  out.at += rows * 16
-  out.text('row')
-  out.text('UInt32')
-  out.elements(
+  const head = new Writer(20)
+  head.varuint(columns + 2)
+  head.varuint(rows)
+  const tail = new Writer(64 + rows * 20)
+  tail.text('chunk_id')
+  tail.text('UUID')
+  const ids = new Uint8Array(rows * 16)
+  ids.set(chunkId.subarray(0, rows === 0 ? 0 : 16))
+  for (let done = 16; done < ids.length; done *= 2) ids.copyWithin(done, 0, done)
+  tail.uuids(ids, rows)
+  tail.text('row')
+  tail.text('UInt32')
+  tail.elements(
     Uint32Array.from({ length: rows }, (_, i) => i),
     rows,
   )
-  return out.take()
+  return [head.take(), native.subarray(input.at), tail.take()]
 }

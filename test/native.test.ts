@@ -144,7 +144,7 @@ test('chunk columns are added to every row', () => {
   block.add()
   block.add()
   const id = Uint8Array.from({ length: 16 }, (_, i) => i)
-  const read = decodeBlock(addChunkColumns(encodeBlock(block), id), {
+  const read = decodeBlock(Buffer.concat(addChunkColumns(encodeBlock(block), id)), {
     chunk_id: 'uuid',
     row: 'u32',
   })

@@ -35,11 +35,21 @@ export function blockDays(native: Uint8Array): BlockDays {
 function countDays(input: BlockReader, rows: number): Map<number, number> {
   const counts = new Map<number, number>()
   const start = input.skip(rows * 8)
-  for (let at = start; at < start + rows * 8; at += 8) {
-    const micros = input.bytes.readInt32LE(at + 4) * TWO_32 + input.bytes.readUInt32LE(at)
+  const view = new DataView(input.bytes.buffer, input.bytes.byteOffset + start, rows * 8)
+  // Neighbours are mostly of one day: counted here, and added to the map when the day changes.
+  let last = 0
+  let run = 0
+  for (let at = 0; at < rows * 8; at += 8) {
+    const micros = view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at, true)
     const day = Math.min(DAY_MAX, Math.max(0, Math.trunc(micros / MICROS_PER_DAY)))
-    counts.set(day, (counts.get(day) ?? 0) + 1)
+    if (day !== last && run > 0) {
+      counts.set(last, (counts.get(last) ?? 0) + run)
+      run = 0
+    }
+    last = day
+    run++
   }
+  counts.set(last, (counts.get(last) ?? 0) + run)
   return new Map([...counts].sort((a, b) => a[0] - b[0]))
 }
 

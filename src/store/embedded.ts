@@ -5,7 +5,7 @@
 // the writing one has none, because what is set there stays for the next insert (see sql/insert/block.sql).
 
 import { rmSync, writeFileSync } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type ClickHouseClient,
@@ -141,12 +141,7 @@ class EmbeddedEngine implements Engine {
     const statements = inserts.map((insert) => insertSql(insert, { file }))
     await this.#write('inserting', async () => {
       try {
-        const handle = await open(file, 'wx', 0o600)
-        try {
-          for (const block of blocks) await handle.appendFile(block)
-        } finally {
-          await handle.close()
-        }
+        await writeFile(file, blocks, { flag: 'wx', mode: 0o600 })
         for (const query of statements) await this.#connections.writer.command({ query })
       } finally {
         await rm(file, { force: true })

@@ -205,7 +205,6 @@ async function insertTable(engine: Engine, table: TableName, all: readonly Piece
   }
   if (targets.size === 0) return
   const pieces = [...new Set([...targets.values()].flatMap((target) => target.pieces))]
-  const hashes = new Map(pieces.map((piece) => [piece, sha256Hex(piece.native)]))
   const inserts = [...targets].map(([name, target]): BlockInsert => {
     const { day, scattered, whole } = target
     return {
@@ -215,11 +214,11 @@ async function insertTable(engine: Engine, table: TableName, all: readonly Piece
       onlyDay: scattered || whole ? undefined : day,
       onlyChunks:
         target.pieces.length === pieces.length ? undefined : target.pieces.map((piece) => piece.id),
-      token: token(table, name, target.pieces, hashes),
+      token: token(table, name, target.pieces),
     }
   })
   await engine.insert(
-    pieces.map((piece) => addChunkColumns(piece.native, parseUuid(piece.id))),
+    pieces.flatMap((piece) => addChunkColumns(piece.native, parseUuid(piece.id))),
     inserts,
   )
 }
@@ -238,18 +237,13 @@ function tableColumns(table: TableName): [string, string][] {
 
 /**
  * A function of what is inserted and where, and of nothing else: the same token with other rows would lose them.
- * The content hash stands for the rows, should a decoder or an analysis ever give other bytes for the same chunk.
+ * The chunk's id is a hash of its records; judgements, which depend on more, are hashed here.
  */
-function token(
-  table: TableName,
-  partition: string,
-  pieces: readonly Piece[],
-  hashes: ReadonlyMap<Piece, string>,
-): string {
-  const content = pieces
-    .map((piece) => [piece.id, piece.ruling ?? '', piece.judgedKey, hashes.get(piece)].join('\n'))
-    .join('\n\n')
-  return `v${ROWS_VERSION}.${table}.${partition}.${sha256Hex(content)}`
+function token(table: TableName, partition: string, pieces: readonly Piece[]): string {
+  const content = pieces.map(({ id, ruling, judgedKey, native }) =>
+    ruling === undefined ? id : [id, ruling, judgedKey, sha256Hex(native)].join('\n'),
+  )
+  return `v${ROWS_VERSION}.${table}.${partition}.${sha256Hex(content.join('\n\n'))}`
 }
 
 function storedKey(piece: Piece, day: number): string {
