@@ -78,10 +78,10 @@ class CaptureDecoder implements Decoder, PacketSink {
     this.#flows = new FlowTracker(
       {
         sensor: settings.sensor,
-        verifyChecksums: settings.verifyChecksums,
         hashSeed: settings.hashSeed,
         flowsMax: settings.flowsMax ?? FLOWS_MAX,
       },
+      settings.verifyChecksums,
       chunks,
       (metric, by) => this.#count(metric, by),
     )

@@ -9,7 +9,7 @@ import type { FlowExtra } from './flow-extra.ts'
 import * as F from './flow-fields.ts'
 import { ends, readEnds } from './names.ts'
 import type { Page } from './table.ts'
-import type { TcpMachine } from './tcp.ts'
+import { historyText, payloadSize, tcpState } from './tcp-summary.ts'
 
 const CONTEXTS_MAX = 10_000
 
@@ -24,7 +24,6 @@ export interface FlowPlace {
 export class FlowRecords {
   readonly #chunks: ChunkWriter
   readonly #sensor: string
-  readonly #tcp: TcpMachine
   readonly #contexts = new Map<string, number>()
   readonly #key: FlowKey = {
     context: 0,
@@ -42,10 +41,9 @@ export class FlowRecords {
   /** Names of capture interfaces; a vantage is told only if there is more than one. */
   readonly interfaces: string[] = []
 
-  constructor(chunks: ChunkWriter, sensor: string, tcp: TcpMachine) {
+  constructor(chunks: ChunkWriter, sensor: string) {
     this.#chunks = chunks
     this.#sensor = sensor
-    this.#tcp = tcp
   }
 
   /** The uid of a flow that is in the table, for those it carries. */
@@ -122,7 +120,7 @@ export class FlowRecords {
   }
 
   #counters(place: FlowPlace, row: number): void {
-    const { flow, page, at, dat } = place
+    const { page, at, dat } = place
     const { words, doubles } = page
     const c = this.#chunks.flows.columns
     const protocol = words[at + F.KEY_REST]! & 0xff
@@ -133,18 +131,16 @@ export class FlowRecords {
     c.resp_pkts[row] = doubles[resp + F.PACKETS]!
     c.resp_ip_bytes[row] = doubles[resp + F.IP_BYTES]!
     c.missed_bytes[row] = doubles[dat + F.MISSED]!
-    const tcp = this.#tcp
-    tcp.bind(flow, page, at, dat)
-    c.history.set(row, tcp.historyText())
-    c.conn_state.set(row, protocol === 6 ? tcp.state() : datagramState(words, at, protocol))
+    c.history.set(row, historyText(page, at))
+    c.conn_state.set(row, protocol === 6 ? tcpState(page, at) : datagramState(words, at, protocol))
     // As Zeek: a flow of one moment has no duration, and then no payload counters either.
     const duration = doubles[dat + F.LAST]! - doubles[dat + F.FIRST]!
     if (!(duration > 0)) return
     c.duration[row] = duration / 1e6
     c.orig_bytes[row] =
-      protocol === 6 ? tcp.size(at + F.ORIG, at + F.RESP) : doubles[orig + F.PAYLOAD]!
+      protocol === 6 ? payloadSize(words, at + F.ORIG, at + F.RESP) : doubles[orig + F.PAYLOAD]!
     c.resp_bytes[row] =
-      protocol === 6 ? tcp.size(at + F.RESP, at + F.ORIG) : doubles[resp + F.PAYLOAD]!
+      protocol === 6 ? payloadSize(words, at + F.RESP, at + F.ORIG) : doubles[resp + F.PAYLOAD]!
   }
 
   /** Fills the key and `ends` too. */

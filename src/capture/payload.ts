@@ -8,8 +8,8 @@ import {
   inspectResponder,
   inspectStream,
 } from './first-payload.ts'
+import type { FlowBook } from './flow-book.ts'
 import * as F from './flow-fields.ts'
-import type { FlowTracker } from './flow-tracker.ts'
 import { ends, readEnds } from './names.ts'
 import type { Packet } from './packet.ts'
 import { QuicInitials } from './quic.ts'
@@ -20,13 +20,13 @@ import type { TcpMachine } from './tcp.ts'
 const BUDGET = 64 << 20
 
 export class Payloads {
-  readonly #flows: FlowTracker
+  readonly #flows: FlowBook
   /** Services seen together, comma-joined, by code. 0 = none. */
   readonly #services = ['']
   readonly #serviceCodes = new Map<string, number>([['', 0]])
   #held = 0
 
-  constructor(flows: FlowTracker) {
+  constructor(flows: FlowBook) {
     this.#flows = flows
   }
 

@@ -13,7 +13,7 @@ export const ACK = 16
 
 /** A sequence number further off than this, in a SYN or RST or an ACK of 0, is not believed. */
 const TOO_FAR = 1_048_576
-const TWO_32 = 0x1_0000_0000
+export const TWO_32 = 0x1_0000_0000
 
 /** Zeek's tcp_attempt_delay, tcp_close_delay, tcp_partial_close_delay, in microseconds. */
 export const ATTEMPT_DELAY = 5e6
@@ -54,28 +54,6 @@ export class TcpMachine {
     this.doubles = page.doubles
     this.at = at
     this.dat = dat
-  }
-
-  /** True if the SYN in hand begins another connection than the flow in hand. */
-  isReuse(): boolean {
-    const { words, at } = this
-    if ((this.flags & SYN) === 0) return false
-    const orig = at + F.ORIG
-    const resp = at + F.RESP
-    let opener = orig
-    if ((this.flags & ACK) !== 0) {
-      if (words[orig + F.STATE] !== F.INACTIVE) return false
-      opener = resp
-    }
-    const closed = ((words[orig + F.SEEN]! | words[resp + F.SEEN]!) & F.DID_CLOSE) !== 0
-    if (closed) return true
-    if (this.seq === words[opener + F.START_SEQ]) return false
-    return !(
-      (this.flags & ACK) === 0 &&
-      words[orig + F.STATE] === F.SYN_ACK_SENT &&
-      words[resp + F.STATE] === F.INACTIVE &&
-      this.seq === words[resp + F.START_SEQ]
-    )
   }
 
   /** Takes the segment in hand, sent by the originator or the responder. */
@@ -418,59 +396,5 @@ export class TcpMachine {
     words[at + F.FLAGS] = ((flags & ~(F.ORIG_SEEN | F.RESP_SEEN)) | seen | F.FLIPPED) ^ F.ORIG_IS_B
     this.gaps.flip()
     this.letter(0x5e)
-  }
-
-  /** Payload bytes of an endpoint from its sequence numbers: gaps count, retransmissions do not. */
-  size(e: number, p: number): number {
-    const { words } = this
-    const start = words[e + F.START_SEQ]! >>> 0
-    const ack = words[e + F.ACK_SEQ]!
-    const ackOffset = (ack - words[e + F.START_SEQ]!) | 0
-    if (
-      words[e + F.PREVIOUS_STATE] === F.SYN_SENT &&
-      words[e + F.STATE] === F.RESET &&
-      words[p + F.STATE] === F.INACTIVE &&
-      ackOffset !== 0 &&
-      ackOffset !== 1
-    )
-      return 0
-    const last = words[e + F.SEQ_WRAPS]! * TWO_32 + (words[e + F.LAST_SEQ]! >>> 0)
-    const acked = words[e + F.ACK_WRAPS]! * TWO_32 + (ack >>> 0)
-    let size = Math.max(last, acked) - start
-    if (size > 0) size--
-    if (words[e + F.FIN_COUNT]! > 0 && size > 0) size--
-    return Math.max(0, size)
-  }
-
-  state(): string {
-    const { words, at } = this
-    const os = words[at + F.ORIG + F.STATE]!
-    const rs = words[at + F.RESP + F.STATE]!
-    const origQuiet = os === F.INACTIVE || os === F.PARTIAL_STATE
-    const respQuiet = rs === F.INACTIVE || rs === F.PARTIAL_STATE
-    if (rs === F.RESET) {
-      const noBytes = () =>
-        this.size(at + F.ORIG, at + F.RESP) === 0 && this.size(at + F.RESP, at + F.ORIG) === 0
-      if (os === F.SYN_SENT || os === F.SYN_ACK_SENT || (os === F.RESET && noBytes())) return 'REJ'
-      return origQuiet ? 'RSTRH' : 'RSTR'
-    }
-    if (os === F.RESET) {
-      if (!respQuiet) return 'RSTO'
-      return /^\^?S[^HAFGIQ]*R/.test(this.historyText()) ? 'RSTOS0' : 'OTH'
-    }
-    if (os === F.CLOSED && rs === F.CLOSED) return 'SF'
-    if (os === F.CLOSED) return respQuiet ? 'SH' : 'S2'
-    if (rs === F.CLOSED) return origQuiet ? 'SHR' : 'S3'
-    if (os === F.SYN_SENT && rs === F.INACTIVE) return 'S0'
-    if (os === F.ESTABLISHED && rs === F.ESTABLISHED) return 'S1'
-    return 'OTH'
-  }
-
-  historyText(): string {
-    const at = (this.at + F.HISTORY) * 4
-    let text = ''
-    const length = this.bytes[at]!
-    for (let i = 0; i < length; i++) text += String.fromCharCode(this.bytes[at + 1 + i]!)
-    return text
   }
 }

@@ -1,20 +1,20 @@
 // The uids of the tunnels that a packet came through. The lists are shared by all flows inside one tunnel.
 
+import type { FlowBook } from './flow-book.ts'
 import * as F from './flow-fields.ts'
 import { KeyMaker } from './flow-key.ts'
-import type { FlowTracker } from './flow-tracker.ts'
 import type { Packet } from './packet.ts'
 
 /** Tunnels without a row of their own whose lists are kept; a forgotten one is made again alike. */
 const PAIRS_MAX = 4096
 
 export class TunnelParents {
-  readonly #flows: FlowTracker
+  readonly #flows: FlowBook
   readonly #keys = new KeyMaker()
   readonly #words = new Int32Array(F.WORDS)
   readonly #pairs = new Map<string, readonly string[]>()
 
-  constructor(flows: FlowTracker) {
+  constructor(flows: FlowBook) {
     this.#flows = flows
   }
 
