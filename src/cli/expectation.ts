@@ -61,7 +61,7 @@ const bound = z.union([z.int().nonnegative(), z.string()]).transform((written, c
   return { relation: relation ?? '=', number: Number(number) } as CountBound
 })
 
-const PLACE = /^(?:\[([0-9a-fA-F:.]+)\]|(.+)):(\d{1,5})\/([a-z0-9-]+)$/
+const PLACE = /^(?:\[([0-9a-fA-F:./]+)\]|(.+)):(\d{1,5})\/([a-z0-9-]+)$/
 
 const place = z.string().transform((text, context): ReachedPlace => {
   const [, bracketed, bare, port, proto] = PLACE.exec(text) ?? []

@@ -2,6 +2,7 @@
 // the sensor could not see. Everything from outside is made printable here.
 
 import { VERDICTS, type Verdict } from '../flow.ts'
+import { agentName } from '../identity/agent.ts'
 import type { Report, ReportAgent, ReportAlert, ReportFinding } from '../report.ts'
 import { printable } from '../wire-text.ts'
 import { coverageLines } from './coverage-text.ts'
@@ -9,13 +10,22 @@ import type { ExpectedCase } from './expect.ts'
 import { endpointText, flowText, indented } from './flow-text.ts'
 import { inputsTable } from './inputs-told.ts'
 import type { Colours } from './terminal.ts'
-import { count, renderTable, shortenStart, wrap } from './text-table.ts'
+import {
+  count,
+  renderTable,
+  shortenStart,
+  type TableColumn,
+  tableWidth,
+  wrap,
+} from './text-table.ts'
 
 /** Rows of each list that are shown; --json has them all. */
-const FINDINGS_SHOWN = 20
-const ALERTS_SHOWN = 20
+const FINDINGS_SHOWN = 50
+const ALERTS_SHOWN = 50
 const UNREGISTERED_SHOWN = 20
 const INPUTS_SHOWN = 20
+/** Columns that an agent's id has at least. */
+const ID_WIDTH_MIN = 16
 
 export interface TextSettings {
   width: number
@@ -85,8 +95,9 @@ function headline(report: Report, { colours, width }: TextSettings): string {
         ),
       ),
     )
+  const read = report.inputs.filter(({ format }) => format !== '').length
   lines.push(
-    `${count(totals.flows, 'flow')}, ${count(totals.judgements, 'judgement')}, from ${count(totals.inputs, 'input')}.`,
+    `${count(totals.flows, 'flow')}, ${count(totals.judgements, 'judgement')}, from ${count(read, 'input')}.`,
   )
   return `${lines.join('\n')}\n`
 }
@@ -98,12 +109,15 @@ function verdictPaint(verdict: Verdict, colours: Colours): (text: string) => str
 }
 
 function agentsTable({ agents }: Report, { colours, width }: TextSettings): string {
-  const shown = VERDICTS.filter((verdict) => agents.some(({ verdicts }) => verdicts[verdict] > 0))
-  // What the counts leave of the line is for the ids.
-  const numbers = shown.reduce((sum, verdict) => sum + VERDICT_WORDS[verdict].length + 2, 24)
-  const idWidth = Math.max(16, width - numbers - 2)
-  const row = ({ agent, flows, verdicts, grades, score_max }: ReportAgent): string[] => [
-    agent === '' ? colours.dim('(no agent)') : shortenStart(printable(agent), idWidth),
+  const seen = agents.filter(({ agent, flows }) => agent !== '' && flows > 0)
+  const shown = VERDICTS.filter((verdict) => seen.some(({ verdicts }) => verdicts[verdict] > 0))
+  const columns = [
+    { title: 'flows', right: true },
+    ...shown.map((verdict) => ({ title: VERDICT_WORDS[verdict], right: true })),
+    { title: 'score', right: true },
+    { title: 'less than certain' },
+  ]
+  const rows = seen.map(({ flows, verdicts, score_max, grades }) => [
     flows.toLocaleString('en-US'),
     ...shown.map((verdict) => {
       const number = verdicts[verdict]
@@ -112,20 +126,36 @@ function agentsTable({ agents }: Report, { colours, width }: TextSettings): stri
     }),
     score_max === 0 ? '' : String(score_max),
     weakGrades(grades),
-  ]
-  return renderTable(
-    [
-      { title: 'agent' },
-      { title: 'flows', right: true },
-      ...shown.map((verdict) => ({ title: VERDICT_WORDS[verdict], right: true })),
-      { title: 'score', right: true },
-      { title: 'attributed' },
-    ],
-    // Nobody's flows last.
-    [...agents].sort((a, b) => Number(a.agent === '') - Number(b.agent === '')).map(row),
+  ])
+  // A narrow terminal keeps the counts and does without the last columns.
+  while (columns.length > 1 && tableWidth(columns, rows) > width - 2 - ID_WIDTH_MIN) {
+    columns.pop()
+    for (const row of rows) row.length = columns.length
+  }
+  // What the other columns leave of the line is for the ids.
+  const idWidth = Math.max(ID_WIDTH_MIN, width - 2 - tableWidth(columns, rows))
+  const table = renderTable(
+    [{ title: 'agent' }, ...columns],
+    rows.map((row, i) => [shortenStart(printable(seen[i]!.agent), idWidth), ...row]),
     colours,
     '  ',
   )
+  const nobody = agents.find(({ agent }) => agent === '')
+  const unseen = agents.filter(({ agent, flows }) => agent !== '' && flows === 0)
+  const lines: string[] = []
+  if (nobody !== undefined && nobody.judgements > 0) lines.push(nobodyText(nobody))
+  if (unseen.length > 0)
+    lines.push(`not seen: ${unseen.map(({ agent }) => agentName(agent)).join(', ')}`)
+  return table + lines.map((line) => `${wrapUnder(printable(line), width, 2, 4)}\n`).join('')
+}
+
+/** Judgements that name no single agent, in a sentence. */
+function nobodyText({ judgements, verdicts, grades }: ReportAgent): string {
+  const parts = VERDICTS.filter((verdict) => verdicts[verdict] > 0).map(
+    (verdict) => `${verdicts[verdict].toLocaleString('en-US')} ${VERDICT_WORDS[verdict]}`,
+  )
+  const weak = weakGrades(grades)
+  return `of no agent, or of one of several: ${count(judgements, 'judgement')}: ${parts.join(', ')}${weak === '' ? '' : ` (${weak})`}`
 }
 
 /** Grades that are less than certain, which a reader must know: `3 probable, 1 shared`. */
@@ -148,7 +178,7 @@ function findingsText({ findings, totals }: Report, settings: TextSettings): str
     .map((group) => findingText(group[0]!, group.length - 1, settings))
   const left = groups.length - blocks.length
   if (left > 0 || findings.length < totals.findings)
-    blocks.push(`  and more; --json lists them all\n`)
+    blocks.push('  and more; --json lists them all\n')
   return blocks.join('\n')
 }
 
@@ -158,31 +188,28 @@ function scorePaint(score: number, colours: Colours): (text: string) => string {
 
 function findingText(finding: ReportFinding, more: number, settings: TextSettings): string {
   const { colours, width } = settings
-  const { score, rule, scope_version, grade, evidence, reasons, mend } = finding
+  const { score, rule, grade, evidence, reasons, mend } = finding
   const lines: string[] = []
   const body = wrap(printable(finding.sentence), width - 6).split('\n')
-  lines.push(`  ${scorePaint(score, colours)(String(score).padStart(3))} ${colours.bold(body[0]!)}`)
+  const mark = scorePaint(score, colours)(String(score).padStart(3))
+  lines.push(`  ${mark} ${colours.bold(body[0]!)}`)
   for (const line of body.slice(1)) lines.push(`      ${colours.bold(line)}`)
-  const said = reasons.map(({ code, weight, evidence: why }) =>
-    printable(`${weight >= 0 ? '+' : ''}${weight} ${code}${why === '' ? '' : `: ${why}`}`),
+  const why = reasons.map(
+    ({ code, weight, evidence: on }) =>
+      `${weight >= 0 ? '+' : ''}${weight} ${code}${on === '' ? '' : ` (${on})`}`,
   )
-  for (const reason of said) lines.push(wrapUnder(`because ${reason}`, width, 6, 8))
-  const rests = evidence.length === 0 ? '' : `, on ${evidence.join(', ')}`
-  lines.push(wrapUnder(printable(`agent   ${grade}${rests}`), width, 6, 14))
-  lines.push(
-    wrapUnder(
-      printable(`rule    ${rule}${scope_version === '' ? '' : `, scope ${scope_version}`}`),
-      width,
-      6,
-      14,
-    ),
-  )
-  lines.push(wrapUnder(printable(`flow    ${flowText(finding.flow)}`), width, 6, 14))
-  if (more > 0) lines.push(`      and ${count(more, 'more flow')} of the same alert`)
-  if (mend !== '') {
-    lines.push('      to allow it, add to the scope:')
-    for (const line of indented(mend, '        ')) lines.push(colours.cyan(printable(line)))
-  }
+  const fellows = more > 0 ? `; and ${count(more, 'more flow')} of the same alert` : ''
+  const rests = evidence.length === 0 ? '' : `: ${evidence.join(', ')}`
+  const facts = [
+    ['score', why.join(', ')],
+    ['agent', `${grade}${rests}`],
+    ['rule', rule],
+    ['flow', `${flowText(finding.flow)}${fellows}`],
+  ] as const
+  for (const [name, words] of facts)
+    lines.push(wrapUnder(printable(`${name.padEnd(5)}  ${words}`), width, 6, 13))
+  for (const [i, line] of (mend === '' ? [] : indented(mend, '')).entries())
+    lines.push(`      ${i === 0 ? 'allow' : '     '}  ${colours.cyan(printable(line))}`)
   return `${lines.join('\n')}\n`
 }
 
@@ -193,32 +220,32 @@ function wrapUnder(text: string, width: number, indent: number, under: number): 
 }
 
 function alertsTable({ alerts, totals }: Report, { colours, width }: TextSettings): string {
-  const place = Math.max(16, Math.floor((width - 46) / 2))
-  const rows = alerts
-    .slice(0, ALERTS_SHOWN)
-    .map((alert) => [
-      scorePaint(alert.score, colours)(String(alert.score)),
-      alert.alert_id.slice(0, 8),
-      shortenStart(printable(alert.agent || alert.subject), place),
-      shortenStart(printable(alertDestination(alert)), place),
-      printable(alert.rule),
-      alert.flows.toLocaleString('en-US'),
-      `${alert.first.slice(0, 10)} ${alert.first.slice(11, 16)}`,
-    ])
-  const table = renderTable(
-    [
-      { title: 'score', right: true },
-      { title: 'alert' },
-      { title: 'who' },
-      { title: 'to' },
-      { title: 'rule' },
-      { title: 'flows', right: true },
-      { title: 'first seen (UTC)' },
-    ],
-    rows,
-    colours,
-    '  ',
-  )
+  const shown = alerts.slice(0, ALERTS_SHOWN)
+  const columns: TableColumn[] = [
+    { title: 'score', right: true },
+    { title: 'alert' },
+    { title: 'flows', right: true },
+    { title: 'first seen (UTC)' },
+    { title: 'rule' },
+  ]
+  const rows = shown.map((alert) => [
+    scorePaint(alert.score, colours)(String(alert.score)),
+    printable(alert.alert_id.slice(0, 8)),
+    alert.flows.toLocaleString('en-US'),
+    printable(`${alert.first.slice(0, 10)} ${alert.first.slice(11, 16)}`),
+    shortenStart(printable(alert.rule), 24),
+  ])
+  const half = Math.floor((width - 2 - tableWidth(columns, rows)) / 2)
+  columns.push({ title: 'who' })
+  for (const [i, { agent, subject }] of shown.entries()) {
+    const who = printable(agent === '' ? subject : agentName(agent))
+    rows[i]!.push(shortenStart(who, Math.max(ID_WIDTH_MIN, half)))
+  }
+  const left = Math.max(ID_WIDTH_MIN, width - 2 - tableWidth(columns, rows))
+  columns.push({ title: 'to' })
+  for (const [i, alert] of shown.entries())
+    rows[i]!.push(shortenStart(printable(alertDestination(alert)), left))
+  const table = renderTable(columns, rows, colours, '  ')
   return totals.alerts > rows.length
     ? `${table}  and ${count(totals.alerts - rows.length, 'more alert')}; --json lists them\n`
     : table
@@ -231,8 +258,8 @@ function alertDestination({ destination, port, proto }: ReportAlert): string {
 function unregisteredText({ unregistered }: Report, { colours, width }: TextSettings): string {
   const lines = unregistered.slice(0, UNREGISTERED_SHOWN).map((one) => {
     const places = one.destinations.join(', ')
-    const words = `${colours.red(printable(one.address))}: ${count(one.flows, 'flow')} to ${printable(places)}, from ${one.first.slice(0, 19)}Z to ${one.last.slice(0, 19)}Z`
-    return wrapUnder(words, width, 2, 4)
+    const words = `: ${count(one.flows, 'flow')} to ${places}, from ${one.first.slice(0, 19)}Z to ${one.last.slice(0, 19)}Z`
+    return wrapUnder(colours.red(printable(one.address)) + printable(words), width, 2, 4)
   })
   if (lines.length === 0) return ''
   if (unregistered.length > lines.length)
@@ -244,12 +271,21 @@ function unregisteredText({ unregistered }: Report, { colours, width }: TextSett
 }
 
 function inputsText({ inputs }: Report, { colours, verbose }: TextSettings): string {
-  // What went well needs no line each where there are many.
-  const telling = inputs.filter(({ state, error_count }) => state !== 'read' || error_count > 0)
-  const list = verbose || inputs.length <= INPUTS_SHOWN ? inputs : telling.slice(0, INPUTS_SHOWN)
-  const table = inputsTable(list, colours, '  ')
-  const left = inputs.length - list.length
-  return left > 0 ? `${table}  and ${count(left, 'more input')}; -v lists them\n` : table
+  // Other files lie about in directories, and what went well needs no line each where there is much of it.
+  const foreign = inputs.filter(({ state, named }) => state === 'unknown' && !named)
+  const meant = inputs.filter((input) => !foreign.includes(input))
+  const troubled = meant.filter(({ state, error_count }) => state !== 'read' || error_count > 0)
+  const list = verbose ? inputs : meant.length <= INPUTS_SHOWN ? meant : troubled
+  const left = verbose ? 0 : meant.length - list.length
+  return [
+    inputsTable(list, colours, '  '),
+    left > 0 ? `  ${count(left, 'input')} read without trouble; -v lists them\n` : '',
+    verbose || foreign.length === 0
+      ? ''
+      : colours.dim(
+          `  ${count(foreign.length, 'file')} of other formats passed over; -v lists them`,
+        ),
+  ].join('')
 }
 
 function warningsText({ warnings }: Report, { width, colours }: TextSettings): string {

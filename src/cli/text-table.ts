@@ -35,6 +35,40 @@ function pad(text: string, width: number, right: boolean): string {
   return right ? blank + text : text + blank
 }
 
+/** Spaces between two columns. */
+const GAP = 2
+
+interface ShownColumn {
+  column: TableColumn
+  at: number
+  width: number
+}
+
+/** The columns that have any content, with what the widest cell of each takes. */
+function shownColumns(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+): ShownColumn[] {
+  return columns
+    .map((column, at) => ({
+      column,
+      at,
+      width: Math.max(
+        visibleWidth(column.title),
+        ...rows.map((row) => visibleWidth(row[at] ?? '')),
+      ),
+    }))
+    .filter(({ at }) => rows.some((row) => (row[at] ?? '') !== ''))
+}
+
+/** Columns of the terminal that these take as part of a table, with the gap before each. */
+export function tableWidth(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+): number {
+  return shownColumns(columns, rows).reduce((sum, { width }) => sum + width + GAP, 0)
+}
+
 /** Rows under their titles; columns without any content are left out. Cells must be printable already. */
 export function renderTable(
   columns: readonly TableColumn[],
@@ -43,29 +77,15 @@ export function renderTable(
   indent = '',
 ): string {
   if (rows.length === 0) return ''
-  const shown = columns
-    .map((column, at) => ({ column, at }))
-    .filter(({ at }) => rows.some((row) => (row[at] ?? '') !== ''))
-  const widths = shown.map(({ column, at }) =>
-    Math.max(visibleWidth(column.title), ...rows.map((row) => visibleWidth(row[at] ?? ''))),
-  )
-  const line = (cells: readonly string[], paint: (text: string) => string) =>
+  const shown = shownColumns(columns, rows)
+  const line = (cell: (one: ShownColumn) => string) =>
     indent +
     shown
-      .map(({ column }, i) => paint(pad(cells[i] ?? '', widths[i]!, column.right === true)))
-      .join('  ')
+      .map((one) => pad(cell(one), one.width, one.column.right === true))
+      .join(' '.repeat(GAP))
       .trimEnd()
-  const head = line(
-    shown.map(({ column }) => column.title),
-    colours.dim,
-  )
-  const body = rows.map((row) =>
-    line(
-      shown.map(({ at }) => row[at] ?? ''),
-      (text) => text,
-    ),
-  )
-  return `${[head, ...body].join('\n')}\n`
+  const head = colours.dim(line(({ column }) => column.title))
+  return `${[head, ...rows.map((row) => line(({ at }) => row[at] ?? ''))].join('\n')}\n`
 }
 
 /** `text` in lines of at most `width` columns, broken at spaces; a longer word stands on a line of its own. */
