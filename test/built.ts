@@ -1,0 +1,13 @@
+// Runs once before the tests: worker threads and whole-program tests use the built program, so it must be current.
+
+import { execFileSync } from 'node:child_process'
+import path from 'node:path'
+
+export function setup(): void {
+  const root = path.join(import.meta.dirname, '..')
+  const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+}
