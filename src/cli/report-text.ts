@@ -225,14 +225,15 @@ function alertsTable({ alerts, totals }: Report, { colours, width }: TextSetting
     { title: 'score', right: true },
     { title: 'alert' },
     { title: 'flows', right: true },
-    { title: 'first seen (UTC)' },
+    // A narrow terminal needs the room for who and where.
+    { title: width < 100 ? '' : 'first seen (UTC)' },
     { title: 'rule' },
   ]
   const rows = shown.map((alert) => [
     scorePaint(alert.score, colours)(String(alert.score)),
     printable(alert.alert_id.slice(0, 8)),
     alert.flows.toLocaleString('en-US'),
-    printable(`${alert.first.slice(0, 10)} ${alert.first.slice(11, 16)}`),
+    width < 100 ? '' : printable(`${alert.first.slice(0, 10)} ${alert.first.slice(11, 16)}`),
     shortenStart(printable(alert.rule), 24),
   ])
   const half = Math.floor((width - 2 - tableWidth(columns, rows)) / 2)

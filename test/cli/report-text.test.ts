@@ -40,8 +40,8 @@ describe('reportText', () => {
                      port: 443
 
       Alerts
-        score  alert     flows  first seen (UTC)  rule          who            to
-           85  a1b2c3d4      2  2026-01-05 09:00  default-deny  doc-processor  …mple.net:443/tcp
+        score  alert     flows  rule          who            to
+           85  a1b2c3d4      2  default-deny  doc-processor  example.net:443/tcp
 
       Inputs
         input           format  read
