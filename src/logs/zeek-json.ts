@@ -227,7 +227,8 @@ export class ZeekJsonParser implements LineParser {
     }
     const field = this.#fields.get(logText(bytes, start, stop, 'json')) ?? -1
     if (index < KEYS_MAX && length <= 64)
-      this.#keys[index] = { bytes: bytes.slice(start, stop), field }
+      // A copy: `slice` of a Buffer would be a view of bytes that are only lent.
+      this.#keys[index] = { bytes: Uint8Array.from(bytes.subarray(start, stop)), field }
     return field
   }
 
