@@ -91,5 +91,5 @@ export function zeekJoinDecoder(path: JoinedStream, format: LogFormat, joins: Ze
   // Rejects of these logs are told in the statistics; there is no chunk of this input that could carry them.
   const nowhere = new ChunkWriter({ sensor: '', origin: '', format: zeek }, () => {})
   const report = new LogReport(zeek, 'zeek', nowhere)
-  return zeekDecoder(zeek, report, new ZeekNames(path, joins), path)
+  return zeekDecoder(zeek, report, new ZeekNames(report, path, joins), path)
 }

@@ -1,6 +1,7 @@
 // The rows of ssl.log, quic.log, http.log and dns.log, read for the names in them and held in ZeekJoins.
 
 import { hostName, hostOfAuthority, isPlainName } from '../host-name.ts'
+import type { LogReport } from './log-report.ts'
 import { decimalMicros, readAddress, timeOf } from './scan.ts'
 import type { NameClaim, ZeekJoins } from './zeek-joins.ts'
 import type { RowResult, ZeekConsumer, ZeekRow } from './zeek-rows.ts'
@@ -48,12 +49,14 @@ const ANSWERS_MAX = 256
 
 export class ZeekNames implements ZeekConsumer {
   readonly fields: readonly string[] = FIELDS
+  readonly #report: LogReport
   readonly #stream: JoinedStream
   readonly #joins: ZeekJoins
   readonly #client = new Uint8Array(16)
   readonly #answer = new Uint8Array(16)
 
-  constructor(stream: JoinedStream, joins: ZeekJoins) {
+  constructor(report: LogReport, stream: JoinedStream, joins: ZeekJoins) {
+    this.#report = report
     this.#stream = stream
     this.#joins = joins
   }
@@ -72,6 +75,7 @@ export class ZeekNames implements ZeekConsumer {
     const uid = row.text(at('uid'))
     if (uid === '') return 'skipped'
     this.#joins.claim(uid, this.#stream === 'http' ? request(row, time) : this.#hello(row, time))
+    this.#report.accept(time, time)
     return 'accepted'
   }
 
@@ -117,7 +121,9 @@ export class ZeekNames implements ZeekConsumer {
       this.#joins.dns.learn(this.#client, 0, name, this.#answer, 0, learned, ttl)
       addresses++
     }
-    return addresses > 0 ? 'accepted' : 'skipped'
+    if (addresses === 0) return 'skipped'
+    this.#report.accept(time, time)
+    return 'accepted'
   }
 }
 

@@ -105,7 +105,7 @@ export function matches(bytes: Uint8Array, at: number, end: number, token: Uint8
   return true
 }
 
-/** What became of a row. A `reason` is a stable code of a rejected row. */
+/** What became of a row. The consumer itself counts one that it accepted; a `reason` is a stable code of a rejected row. */
 export type RowResult = 'accepted' | 'skipped' | { reason: string; detail: string }
 
 /** Takes the rows of one Zeek stream. */
