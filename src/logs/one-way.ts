@@ -10,11 +10,12 @@
 import { contains, type Network } from '../address.ts'
 import type { ChunkWriter } from '../chunk.ts'
 import { communityId } from '../community-id.ts'
+import { HANDSHAKES } from '../flow.ts'
 import { type FlowKey, flowId } from '../flow-id.ts'
 import { type Half, Halves } from './halves.ts'
 import { isPrivate, listening } from './ports.ts'
 import { type FlowRow, FlowRows } from './rows.ts'
-import { TokenCache } from './tokens.ts'
+import { ColumnCodes, TokenCache } from './tokens.ts'
 
 /** Where the addresses stand in `OneWay.ends`, 16 bytes each. */
 export const ENDS = { sender: 0, receiver: 16, interfaceSender: 32, interfaceReceiver: 48 } as const
@@ -69,6 +70,15 @@ export function newOneWay(): OneWay {
   }
 }
 
+/** Vantages that are held at hand: a large account has some thousand interfaces. */
+const VANTAGE_SLOTS = 1 << 14
+const ACTIONS = ['ACCEPT', 'REJECT'] as const
+const SIDES = ['orig', 'resp'] as const
+const COMPLETED = HANDSHAKES.indexOf('completed')
+const ANSWERED = HANDSHAKES.indexOf('answered')
+const REFUSED = HANDSHAKES.indexOf('refused')
+const UNSEEN = HANDSHAKES.indexOf('unseen')
+
 const TCP = 6
 const FIN = 1
 const SYN = 2
@@ -82,7 +92,11 @@ export class OneWayWriter {
   readonly #halves: Halves
   readonly #localNets: readonly Network[]
   readonly #vantages: TokenCache
-  readonly #interfaces = new TokenCache('none')
+  readonly #vantageCodes: ColumnCodes
+  readonly #interfaceCodes: ColumnCodes
+  readonly #handshakes = new ColumnCodes(HANDSHAKES)
+  readonly #actions = new ColumnCodes(ACTIONS)
+  readonly #sides = new ColumnCodes(SIDES)
   readonly #half: Half = { origIsLow: false, sure: false, completed: false, conflict: false }
   readonly #key: FlowKey
 
@@ -98,7 +112,13 @@ export class OneWayWriter {
     this.#rows = new FlowRows(chunks, kind, sensor)
     this.#halves = new Halves(chunks)
     this.#localNets = localNets
-    this.#vantages = new TokenCache('none', context)
+    this.#vantages = new TokenCache('none', VANTAGE_SLOTS, context)
+    this.#vantageCodes = new ColumnCodes(this.#vantages.texts)
+    this.#interfaceCodes = new ColumnCodes(this.#vantages.texts)
+    this.#vantages.changed = (slot) => {
+      this.#vantageCodes.forget(slot)
+      this.#interfaceCodes.forget(slot)
+    }
     const ends = new Uint8Array(0)
     this.#key = {
       context: 0,
@@ -126,15 +146,8 @@ export class OneWayWriter {
     const { block } = this.#rows
     const columns = this.#chunks.flows.columns
     const slot = this.#vantages.find(bytes, record.vantageStart, record.vantageStop)
-    columns.vantage.codes[row] = this.#vantages.codeOf(columns.vantage, block, slot)
-    if (record.isInterface)
-      columns.interface_id.codes[row] = this.#interfaces.code(
-        columns.interface_id,
-        block,
-        bytes,
-        record.vantageStart,
-        record.vantageStop,
-      )
+    this.#vantageCodes.set(columns.vantage, row, block, slot)
+    if (record.isInterface) this.#interfaceCodes.set(columns.interface_id, row, block, slot)
     this.#identify(record, this.#vantages.numbers[slot]!, columns, row)
     const low = isLow(record)
     const half = this.#half
@@ -144,11 +157,18 @@ export class OneWayWriter {
     this.#endpoints(record, senderIsOrig, columns, row)
     columns.rec_no[row] = (senderIsOrig ? 0 : 1) | (record.action === 'REJECT' ? 2 : 0)
     columns.direction_sure[row] = half.sure ? 1 : 0
-    columns.handshake.set(row, handshakeOf(record, senderIsOrig, half.completed))
-    if (record.action !== '') columns.action.set(row, record.action)
+    const handshake = handshakeOf(record, senderIsOrig, half.completed)
+    this.#handshakes.set(columns.handshake, row, block, handshake)
+    if (record.action !== '')
+      this.#actions.set(columns.action, row, block, record.action === 'ACCEPT' ? 0 : 1)
     const side = record.isInterface ? this.#sideOfInterface(record) : ''
     if (side !== '')
-      columns.interface_side.set(row, (side === 'sender') === senderIsOrig ? 'orig' : 'resp')
+      this.#sides.set(
+        columns.interface_side,
+        row,
+        block,
+        (side === 'sender') === senderIsOrig ? 0 : 1,
+      )
     const backwards = record.end < record.start
     if (backwards || record.tooLarge || half.conflict)
       columns.anomalies.set(row, oddities(backwards, record.tooLarge, half.conflict))
@@ -256,11 +276,12 @@ function decide(record: OneWay, low: boolean, half: Half): void {
   }
 }
 
-function handshakeOf(record: OneWay, senderIsOrig: boolean, completed: boolean): string {
-  if (record.action === 'REJECT') return senderIsOrig ? 'refused' : 'unseen'
-  if (completed) return 'completed'
+/** The place in HANDSHAKES of flow.ts. */
+function handshakeOf(record: OneWay, senderIsOrig: boolean, completed: boolean): number {
+  if (record.action === 'REJECT') return senderIsOrig ? REFUSED : UNSEEN
+  if (completed) return COMPLETED
   const answer = record.protocol === TCP && (record.flags & (SYN | ACK)) === (SYN | ACK)
-  return answer ? 'answered' : 'unseen'
+  return answer ? ANSWERED : UNSEEN
 }
 
 function oddities(backwards: boolean, tooLarge: boolean, conflict: boolean): string[] {

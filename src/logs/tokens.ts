@@ -5,57 +5,53 @@
 import type { Words } from '../block.ts'
 import { type Escapes, logText } from './log-text.ts'
 
-const SLOTS = 4096
 /** Longest word that is cached, in bytes. */
 const WORD_BYTES = 64
 
 export class TokenCache {
   /** Text of each slot; valid after `find`. */
-  readonly texts: string[] = new Array<string>(SLOTS).fill('')
+  readonly texts: string[]
   /** What `derive` made of the text of each slot. */
-  readonly numbers = new Uint32Array(SLOTS)
-  readonly #bytes = new Uint8Array(SLOTS * WORD_BYTES)
-  readonly #lengths = new Int32Array(SLOTS).fill(-1)
-  readonly #codes = new Uint32Array(SLOTS)
-  readonly #blocks = new Float64Array(SLOTS).fill(-1)
+  readonly numbers: Uint32Array
+  readonly #mask: number
+  readonly #bytes: Uint8Array
+  readonly #lengths: Int32Array
   readonly #escapes: Escapes
   readonly #derive: ((text: string) => number) | undefined
 
-  constructor(escapes: Escapes, derive?: (text: string) => number) {
+  /** @param slots a power of two: small where there are few words, so that they stay in the processor's cache */
+  constructor(escapes: Escapes, slots: number, derive?: (text: string) => number) {
+    this.texts = new Array<string>(slots).fill('')
+    this.numbers = new Uint32Array(slots)
+    this.#mask = slots - 1
+    this.#bytes = new Uint8Array(slots * WORD_BYTES)
+    this.#lengths = new Int32Array(slots).fill(-1)
     this.#escapes = escapes
     this.#derive = derive
   }
+
+  get slots(): number {
+    return this.texts.length
+  }
+
+  /** Told when the word of a slot has changed, so that codes kept for it are given up. */
+  changed: (slot: number) => void = () => {}
 
   /** The slot that now holds this word. */
   find(bytes: Uint8Array, start: number, end: number): number {
     const length = end - start
     let hash = length
     for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
-    const slot = (hash ^ (hash >>> 15)) & (SLOTS - 1)
+    const slot = (hash ^ (hash >>> 15)) & this.#mask
     if (this.#lengths[slot] === length) {
-      const at = slot * WORD_BYTES
-      let i = 0
-      while (i < length && this.#bytes[at + i] === bytes[start + i]) i++
-      if (i === length) return slot
+      const held = this.#bytes
+      const shift = slot * WORD_BYTES - start
+      let i = start
+      while (i < end && held[shift + i] === bytes[i]) i++
+      if (i === end) return slot
     }
     this.#fill(slot, bytes, start, end)
     return slot
-  }
-
-  /**
-   * The code of this word in `words`, for the block that began with flow record number `block`. One cache serves
-   * one column.
-   */
-  code(words: Words, block: number, bytes: Uint8Array, start: number, end: number): number {
-    return this.codeOf(words, block, this.find(bytes, start, end))
-  }
-
-  codeOf(words: Words, block: number, slot: number): number {
-    if (this.#blocks[slot] === block) return this.#codes[slot]!
-    const code = words.code(this.texts[slot]!)
-    this.#codes[slot] = code
-    this.#blocks[slot] = block
-    return code
   }
 
   #fill(slot: number, bytes: Uint8Array, start: number, end: number): void {
@@ -63,8 +59,63 @@ export class TokenCache {
     const text = logText(bytes, start, end, this.#escapes)
     this.texts[slot] = text
     this.numbers[slot] = this.#derive?.(text) ?? 0
-    this.#blocks[slot] = -1
     this.#lengths[slot] = length <= WORD_BYTES ? length : -1
     if (length <= WORD_BYTES) this.#bytes.set(bytes.subarray(start, end), slot * WORD_BYTES)
+    this.changed(slot)
+  }
+}
+
+/**
+ * Codes of known texts in one column, each looked up once in a block. A block is told by the number of flow records
+ * before it.
+ */
+export class ColumnCodes {
+  readonly #texts: readonly string[]
+  readonly #codes: Uint32Array
+  readonly #blocks: Float64Array
+
+  constructor(texts: readonly string[]) {
+    this.#texts = texts
+    this.#codes = new Uint32Array(texts.length)
+    this.#blocks = new Float64Array(texts.length).fill(-1)
+  }
+
+  set(words: Words, row: number, block: number, index: number): void {
+    if (this.#blocks[index] !== block) {
+      this.#codes[index] = words.code(this.#texts[index]!)
+      this.#blocks[index] = block
+    }
+    words.codes[row] = this.#codes[index]!
+  }
+
+  /** The text of this index is another now. */
+  forget(index: number): void {
+    this.#blocks[index] = -1
+  }
+}
+
+/** Words of one column, read from bytes. */
+export class WordColumn {
+  readonly tokens: TokenCache
+  readonly #codes: ColumnCodes
+
+  constructor(escapes: Escapes, slots: number, derive?: (text: string) => number) {
+    this.tokens = new TokenCache(escapes, slots, derive)
+    this.#codes = new ColumnCodes(this.tokens.texts)
+    this.tokens.changed = (slot) => this.#codes.forget(slot)
+  }
+
+  /** Writes the word between `start` and `end`; what was derived from it. */
+  set(
+    words: Words,
+    row: number,
+    block: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
+    const slot = this.tokens.find(bytes, start, end)
+    this.#codes.set(words, row, block, slot)
+    return this.tokens.numbers[slot]!
   }
 }

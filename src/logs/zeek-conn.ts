@@ -7,7 +7,7 @@ import { contextHash, type FlowKey, flowId, flowIdOfUid } from '../flow-id.ts'
 import type { LogReport } from './log-report.ts'
 import { type FlowRow, FlowRows } from './rows.ts'
 import { BAD, countOf, decimalMicros, readAddress, TOO_LARGE, timeOf, uintOf } from './scan.ts'
-import { TokenCache } from './tokens.ts'
+import { ColumnCodes, WordColumn } from './tokens.ts'
 import type { ZeekJoins } from './zeek-joins.ts'
 import { protocolNumber } from './zeek-protocols.ts'
 import type { RowResult, ZeekConsumer, ZeekRow } from './zeek-rows.ts'
@@ -80,9 +80,10 @@ export class ZeekConn implements ZeekConsumer {
   /** The rows of this file are running totals, by its name. */
   readonly #fileRuns: boolean
   #runs: boolean
-  readonly #services: TokenCache
-  readonly #states: TokenCache
-  readonly #histories: TokenCache
+  readonly #services: WordColumn
+  readonly #states: WordColumn
+  readonly #histories: WordColumn
+  readonly #handshakes = new ColumnCodes(HANDSHAKE_OF)
   readonly #ends = new Uint8Array(32)
   readonly #counters = new Float64Array(TOTALS.length)
   readonly #key: FlowKey
@@ -104,9 +105,9 @@ export class ZeekConn implements ZeekConsumer {
     this.#running = running
     this.#fileRuns = isRunning(hint)
     this.#runs = this.#fileRuns
-    this.#services = new TokenCache(escapes)
-    this.#states = new TokenCache(escapes, traitsOfState)
-    this.#histories = new TokenCache(escapes, (text) => (text.includes('^') ? 1 : 0))
+    this.#services = new WordColumn(escapes, 256)
+    this.#states = new WordColumn(escapes, 64, traitsOfState)
+    this.#histories = new WordColumn(escapes, 4096, (text) => (text.includes('^') ? 1 : 0))
     this.#key = {
       context: contextHash(`zeek ${sensor}`),
       addressA: this.#ends,
@@ -219,7 +220,7 @@ export class ZeekConn implements ZeekConsumer {
     else if (uid !== '') columns.rec_no[row] = this.#running.last(uid, this.#counters)
     this.#times(zeek, columns, row, ts, duration)
     this.#endpoints(zeek, columns, row)
-    this.#states_(zeek, columns, row)
+    this.#writeStates(zeek, columns, row)
     const counters = this.#counters
     columns.orig_bytes[row] = counters[0]!
     columns.resp_bytes[row] = counters[1]!
@@ -264,30 +265,22 @@ export class ZeekConn implements ZeekConsumer {
     )
   }
 
-  #states_(zeek: ZeekRow, columns: FlowRow, row: number): void {
+  #writeStates(zeek: ZeekRow, columns: FlowRow, row: number): void {
     const { bytes, starts, ends } = zeek
     const { block } = this.#rows
-    if (zeek.has(F.service))
-      columns.service.codes[row] = this.#services.code(
-        columns.service,
-        block,
-        bytes,
-        starts[F.service]!,
-        ends[F.service]!,
-      )
-    let traits = UNSEEN
-    if (zeek.has(F.state)) {
-      const slot = this.#states.find(bytes, starts[F.state]!, ends[F.state]!)
-      columns.conn_state.codes[row] = this.#states.codeOf(columns.conn_state, block, slot)
-      traits = this.#states.numbers[slot]!
-    }
-    let flipped = false
-    if (zeek.has(F.history)) {
-      const slot = this.#histories.find(bytes, starts[F.history]!, ends[F.history]!)
-      columns.history.codes[row] = this.#histories.codeOf(columns.history, block, slot)
-      flipped = this.#histories.numbers[slot] === 1
-    }
-    columns.handshake.set(row, HANDSHAKE_OF[traits & 7]!)
+    const service = starts[F.service]!
+    if (service >= 0)
+      this.#services.set(columns.service, row, block, bytes, service, ends[F.service]!)
+    const state = starts[F.state]!
+    const traits =
+      state < 0
+        ? UNSEEN
+        : this.#states.set(columns.conn_state, row, block, bytes, state, ends[F.state]!)
+    const history = starts[F.history]!
+    const flipped =
+      history >= 0 &&
+      this.#histories.set(columns.history, row, block, bytes, history, ends[F.history]!) === 1
+    this.#handshakes.set(columns.handshake, row, block, traits & 7)
     const { protocol, portA } = this.#key
     // ICMP is always in state OTH; a request tells who began.
     const request = (protocol === 1 && portA === 8) || (protocol === 58 && portA === 128)
