@@ -1,15 +1,18 @@
 // `bailiwick doctor`: is everything here that a run needs? Each check says ok, warn or fail, and the cure.
 
 import { access, constants, mkdtemp, readdir, rm, stat, statfs } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { printableJson } from '../wire-text.ts'
+import { openStore } from '../store/store.ts'
+import { parseStoreTarget, type StoreTarget, targetAddress } from '../store/store-target.ts'
+import { printable, printableJson } from '../wire-text.ts'
 import type { CommandParts } from './program.ts'
 import { sizeWords } from './progress.ts'
 import type { Colours } from './terminal.ts'
 import { renderTable } from './text-table.ts'
+import { packageUrl } from './version.ts'
 
 export interface Check {
   name: string
@@ -47,24 +50,32 @@ function checkMachine(): Check {
       }
 }
 
-/** The engine's shared library: where its package lies, and how large it is. */
-async function checkEngine(): Promise<Check> {
-  const name = 'embedded store'
-  const cure =
-    'run npm ci without --omit=optional on Linux (glibc) or macOS, or use --store http://…'
+/** The engine is not described but tried: a store is opened, and closed again. */
+async function checkStore(name: string, target: StoreTarget): Promise<Check> {
   try {
-    const require = createRequire(import.meta.url)
-    const home = path.dirname(require.resolve('chdb/package.json'))
-    await import('chdb')
-    const size = await librarySize(path.join(home, '..', '@chdb'))
-    return ok(name, `chdb loads${size > 0 ? `, its engine is ${sizeWords(size)}` : ''}`)
+    const store = await openStore(target)
+    await store.close()
+    const engine = target.kind === 'server' ? 0 : await librarySize()
+    const size = engine > 0 ? `; its engine takes ${sizeWords(engine)} on disk` : ''
+    return ok(name, `${targetAddress(target)} opens${size}`)
   } catch (error) {
-    return { name, state: 'fail', found: `chdb does not load: ${String(error)}`, cure }
+    const cure =
+      target.kind === 'temporary'
+        ? 'run npm ci without --omit=optional on Linux (glibc) or macOS, or use --store http://…'
+        : ''
+    return {
+      name,
+      state: 'fail',
+      found: error instanceof Error ? error.message : String(error),
+      cure,
+    }
   }
 }
 
-async function librarySize(directory: string): Promise<number> {
+/** Bytes of the embedded engine's shared library, 0 if it lies elsewhere than npm puts it. */
+async function librarySize(): Promise<number> {
   let size = 0
+  const directory = fileURLToPath(packageUrl('node_modules/@chdb'))
   const names = await readdir(directory, { recursive: true }).catch(() => [])
   for (const name of names)
     if (/\.(so|dylib|node)$/.test(name)) size += (await stat(path.join(directory, name))).size
@@ -92,9 +103,16 @@ async function checkSpace(name: string, directory: string, need: number): Promis
   }
 }
 
-export async function runChecks(): Promise<Check[]> {
-  const checks = [checkNode(), checkMachine(), await checkEngine()]
-  checks.push(await checkSpace('temporary store', tmpdir(), FREE_BYTES_MIN))
+/** @param store a directory or URL to try besides the temporary store. */
+export async function runChecks(store: string | undefined): Promise<Check[]> {
+  const checks = [
+    checkNode(),
+    checkMachine(),
+    await checkSpace('temporary space', tmpdir(), FREE_BYTES_MIN),
+  ]
+  // One process holds one embedded store at a time: the one that is asked for is tried alone.
+  const target = store === undefined ? ({ kind: 'temporary' } as const) : parseStoreTarget(store)
+  checks.push(await checkStore(store === undefined ? 'embedded store' : 'store', target))
   return checks
 }
 
@@ -102,7 +120,12 @@ export function checksText(checks: readonly Check[], colours: Colours): string {
   const paint = { ok: colours.green, warn: colours.yellow, fail: colours.red }
   return renderTable(
     [{ title: '' }, { title: 'check' }, { title: 'found' }, { title: 'cure' }],
-    checks.map((check) => [paint[check.state](check.state), check.name, check.found, check.cure]),
+    checks.map((check) => [
+      paint[check.state](check.state),
+      check.name,
+      printable(check.found),
+      check.cure,
+    ]),
     colours,
   )
 }
@@ -111,10 +134,11 @@ export function addDoctorCommand(program: Command, parts: CommandParts): void {
   program
     .command('doctor')
     .summary('check that this machine has what a run needs')
+    .option('--store <dir|url>', 'try this store instead of a temporary one')
     .option('--json', 'one JSON object instead of a table', false)
-    .action(async (options: { json: boolean }) => {
+    .action(async (options: { json: boolean; store?: string }) => {
       const terminal = parts.terminal()
-      const checks = await runChecks()
+      const checks = await runChecks(options.store)
       await terminal.out.write(
         options.json
           ? `${printableJson({ schema: 'bailiwick.doctor/v1', checks })}\n`
@@ -122,6 +146,9 @@ export function addDoctorCommand(program: Command, parts: CommandParts): void {
       )
       for (const check of checks)
         if (check.state === 'fail')
-          parts.causes.push({ code: 4, words: `${check.name}: ${check.found}; ${check.cure}` })
+          parts.causes.push({
+            code: 4,
+            words: [check.name, check.found, check.cure].filter(Boolean).join(': '),
+          })
     })
 }

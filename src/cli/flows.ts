@@ -92,7 +92,8 @@ export function addFlowsCommand(program: Command, parts: CommandParts): void {
       parts.causes.push(...(await printFlows(events, writer, terminal, options.stats)))
     } finally {
       progress.stop()
-      await threads.close()
+      // An interrupted thread may still wait for standard input, and would be waited for.
+      if (!parts.signal.aborted) await threads.close()
     }
   })
 }

@@ -7,13 +7,22 @@ import { run } from './program.ts'
 
 const interrupted = new AbortController()
 const environment = readEnvironment()
+/** What was begun may be finished after the first Ctrl-C, for so long. */
+const GRACE_MS = 5000
 
 // The first Ctrl-C ends the work in good order, the second ends the process.
 process.on('SIGINT', () => {
-  if (interrupted.signal.aborted) process.exit(130)
+  if (interrupted.signal.aborted) dieOfInterrupt()
   process.stderr.write('\nbailiwick: stopping; again to stop at once\n')
   interrupted.abort()
+  setTimeout(dieOfInterrupt, GRACE_MS)
 })
+
+/** Ends at once, as the signal itself would have: a thread that waits for standard input holds up any other end. */
+function dieOfInterrupt(): void {
+  process.removeAllListeners('SIGINT')
+  process.kill(process.pid, 'SIGINT')
+}
 
 process.on('uncaughtException', (error) => {
   const words = environment.debug ? (error.stack ?? String(error)) : String(error)
@@ -27,4 +36,5 @@ const code = await run(process.argv.slice(2), {
   environment,
   signal: interrupted.signal,
 })
-process.exit(code)
+if (interrupted.signal.aborted && process.argv.includes('-')) dieOfInterrupt()
+else process.exit(code)
