@@ -37,8 +37,8 @@ const FIELDS = [
   'ip_proto',
   'vlan',
   'inner_vlan',
-  'id.vlan',
-  'id.inner_vlan',
+  'id.ctx.vlan',
+  'id.ctx.inner_vlan',
   'community_id',
 ] as const
 type Field = (typeof FIELDS)[number]
@@ -62,6 +62,10 @@ const F = {
   parents: fieldNumber('tunnel_parents'),
   ipProto: fieldNumber('ip_proto'),
   communityId: fieldNumber('community_id'),
+  vlan: fieldNumber('vlan'),
+  innerVlan: fieldNumber('inner_vlan'),
+  keyVlan: fieldNumber('id.ctx.vlan'),
+  keyInnerVlan: fieldNumber('id.ctx.inner_vlan'),
 } as const
 
 /** The counters of a row, in the order of RunningTotals. */
@@ -256,8 +260,8 @@ export class ZeekConn implements ZeekConsumer {
     columns.orig_p[row] = portA
     columns.resp_p[row] = portB
     columns.ip_proto[row] = protocol
-    columns.vlan[row] = vlanOf(zeek, 'vlan', 'id.vlan')
-    columns.inner_vlan[row] = vlanOf(zeek, 'inner_vlan', 'id.inner_vlan')
+    columns.vlan[row] = vlanOf(zeek, F.vlan, F.keyVlan)
+    columns.inner_vlan[row] = vlanOf(zeek, F.innerVlan, F.keyInnerVlan)
     const given = zeek.text(F.communityId)
     columns.community_id.append(
       row,
@@ -330,12 +334,10 @@ function portOf(row: ZeekRow, field: number): number {
   return port <= 0xffff && port >= 0 ? port : -1
 }
 
-function vlanOf(row: ZeekRow, ...names: readonly Field[]): number {
-  for (const name of names) {
-    const field = fieldNumber(name)
-    if (!row.has(field)) continue
-    const id = countOf(row.bytes, row.starts[field]!, row.ends[field]!)
-    if (id >= 0 && id <= 0xffff) return id
-  }
-  return 0
+/** 0 if there is none. Scripts that put VLANs into the key write them there (`id.ctx`). */
+function vlanOf(row: ZeekRow, plain: number, inKey: number): number {
+  const field = row.has(plain) ? plain : inKey
+  if (!row.has(field)) return 0
+  const id = countOf(row.bytes, row.starts[field]!, row.ends[field]!)
+  return id >= 0 && id <= 0xffff ? id : 0
 }

@@ -126,8 +126,8 @@ export class ZeekJsonParser implements LineParser {
     const byte = this.#at < end ? bytes[this.#at]! : 0
     if (byte === OPEN && depth < 2) {
       const key = logText(bytes, start, stop, 'json')
-      if (prefix === '' && (key === 'id' || key === 'ctx'))
-        return this.#object(bytes, end, 'id.', 2)
+      if (prefix === '' && key === 'id') return this.#object(bytes, end, 'id.', 1)
+      if (prefix === 'id.' && key === 'ctx') return this.#object(bytes, end, 'id.ctx.', 2)
       if (depth === 0 && isZeekStream(key)) {
         this.#stream = key
         return this.#object(bytes, end, '', 1)

@@ -57,6 +57,13 @@ describe('the dialects', () => {
     expect(json(nested)).toEqual([EXPECTED])
   })
 
+  test('VLANs that are part of the key, flat and nested', () => {
+    const flat = LINE.replace('{', '{"id.ctx.vlan":12,"id.ctx.inner_vlan":7,')
+    expect(json(flat)[0]).toMatchObject({ vlan: 12, inner_vlan: 7, resp_p: 443 })
+    const nested = LINE.replace('{', '{"id":{"ctx":{"vlan":12}},')
+    expect(json(nested)[0]).toMatchObject({ vlan: 12, inner_vlan: 0, resp_p: 443 })
+  })
+
   test('milliseconds', () => {
     const [flow] = json(LINE.replace('1517336042.090842', '1517336042090'))
     expect(flow!.ts).toBe(1_517_336_042_090_000)
