@@ -40,22 +40,19 @@ it('is silent when nobody reads any more', async () => {
 })
 
 it('stops when interrupted, also while it waits for standard input', async () => {
-  const child = spawn(process.execPath, [MAIN, 'flows', '-'])
-  let words = ''
-  const started = new Promise<void>((resolve) => {
-    child.stderr.on('data', (piece) => {
-      words += piece
-      resolve()
-    })
-  })
-  // Standard input stays open: there is always more to wait for. The signal is sent until it is heard.
+  // Standard input stays open: after the capture there is always more to wait for.
+  const child = spawn(process.execPath, [MAIN, 'flows', CAPTURE, '-'])
   child.stdin.write(Buffer.from('d4c3b2a1020004000000000000000000ffff000001000000', 'hex'))
-  const poke = setInterval(() => child.kill('SIGINT'), 1500)
-  await started
-  clearInterval(poke)
-  const [code, signal] = await new Promise<[unknown, unknown]>((resolve) =>
+  let words = ''
+  child.stderr.on('data', (piece) => {
+    words += piece
+  })
+  const ended = new Promise<[unknown, unknown]>((resolve) =>
     child.once('close', (...how) => resolve(how)),
   )
+  await new Promise((resolve) => child.stdout.on('data', resolve))
+  child.kill('SIGINT')
+  const [code, signal] = await ended
   expect(words.trim()).toBe('bailiwick: stopping; again to stop at once')
   // A shell tells both as 130.
   expect(code === 130 || signal === 'SIGINT').toBe(true)
