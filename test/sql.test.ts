@@ -13,6 +13,7 @@ import type { Engine } from '../src/store/engine.ts'
 import { migrate } from '../src/store/migrate.ts'
 import { queryNames, readMigrations, readSql, splitStatements } from '../src/store/sql-files.ts'
 import { EngineStore } from '../src/store/store.ts'
+import { StoreError } from '../src/store/store-error.ts'
 import { AGENT, flowIdOf, judged, MONDAY, sampleChunk } from './store/samples.ts'
 
 const RUN = '11111111-1111-4111-8111-111111111111'
@@ -210,4 +211,220 @@ describe('views', () => {
     expect(await current()).toEqual([{ side: 'orig', ruling: 1, verdict: 'in_scope' }])
     expect((await listAlerts(store)).map((alert) => alert.id)).not.toContain(a9)
   })
+})
+
+describe('queries over one run', () => {
+  const flow = (name: string) => formatUuid(flowIdOf(name))
+
+  test('every query of the folder runs, and gives the columns that the code expects', async () => {
+    const params = { run: RUN, limit: 100, agent: AGENT, verdict: '', destination: '', port: 0 }
+    const ids = [sampleChunk({ flows: [{ name: 'web' }] }).header.id]
+    const tables: Record<string, string> = { stored_rulings: 'judgements' }
+    for (const name of queryNames()) {
+      const table = tables[name] ?? 'flow_records'
+      await engine.select(readSql(`queries/${name}`), { ...params, ids, table })
+    }
+  })
+
+  test('report_totals', async () => {
+    expect(await store.query('report_totals', { run: RUN })).toEqual([
+      {
+        flows: 6,
+        records: 7,
+        packets: 5 * 18 + 10 + 3,
+        bytes: 90_000 + 6 * 1000 + 7 * 5000,
+        judgements: 7,
+        findings: 3,
+        alerts: 2,
+        rejects: 2,
+        chunks: 2,
+      },
+    ])
+  })
+
+  test('report_verdicts counts judgements, so a flow between two agents counts twice', async () => {
+    expect(await store.query('report_verdicts', { run: RUN })).toEqual([
+      { verdict: 'in_scope', judgements: 3, flows: 3 },
+      { verdict: 'out_of_scope', judgements: 3, flows: 3 },
+      { verdict: 'unregistered', judgements: 1, flows: 1 },
+    ])
+  })
+
+  test('report_agents: bytes are seen from the agent, no agent is a row of its own', async () => {
+    const rows = await store.query('report_agents', { run: RUN })
+    expect(rows.map(({ agent, judgements }) => [agent, judgements])).toEqual([
+      ['', 1],
+      [AGENT, 5],
+      [OTHER, 1],
+    ])
+    expect(rows[1]).toMatchObject({ in_scope: 3, out_of_scope: 2, certain: 5, score_max: 90 })
+    expect(rows[1]).toMatchObject({ flows: 5, destinations: 3 })
+    expect(rows[1]).toMatchObject({ bytes_out: 90_000 + 5 * 1000, bytes_in: 6 * 5000 })
+    expect(rows[2]).toMatchObject({ bytes_out: 5000, bytes_in: 1000, out_of_scope: 1 })
+  })
+
+  test('report_destinations groups what agrees, with the earliest flow as example', async () => {
+    const rows = await store.query('report_destinations', { run: RUN, limit: 100 })
+    expect(
+      rows.map((row) => [row.agent, row.direction, row.verdict, row.destination, row.flows]),
+    ).toEqual([
+      [AGENT, 'egress', 'in_scope', 'api.example.com', 2],
+      [AGENT, 'egress', 'in_scope', OTHER, 1],
+      [AGENT, 'egress', 'out_of_scope', 'paste.example.net', 2],
+      [OTHER, 'ingress', 'out_of_scope', AGENT, 1],
+    ])
+    expect(rows[2]).toEqual({
+      agent: AGENT,
+      direction: 'egress',
+      destination: 'paste.example.net',
+      server_name: 'paste.example.net',
+      peer: '10.0.0.9',
+      peer_port: 443,
+      ip_proto: 6,
+      verdict: 'out_of_scope',
+      rule: 'default-deny',
+      flows: 2,
+      flow_id: flow('post'),
+      uid: '',
+      ts: MONDAY + SECOND,
+      orig_h: '10.0.0.5',
+      orig_p: 40_000,
+      resp_h: '10.0.0.9',
+      resp_p: 443,
+    })
+  })
+
+  test('report_findings: worst first, each with its judgement and its flow', async () => {
+    const rows = await store.query('report_findings', { run: RUN, limit: 2 })
+    expect(rows.map((row) => [row.score, row.flow_id])).toEqual([
+      [90, flow('post')],
+      [60, flow('post2')],
+    ])
+    expect(rows[0]).toMatchObject({
+      alert_id: formatUuid(contentUuid(['a1'])),
+      kind: 'out_of_scope',
+      verdict: 'out_of_scope',
+      sentence: 'posted 90 kB',
+      direction: 'egress',
+      side: 'orig',
+      evidence: ['address 10.0.0.5/32'],
+      reason_codes: ['default_deny'],
+      reason_weights: [40],
+      reason_evidence: ['no rule names it'],
+      server_name: 'paste.example.net',
+      orig_h: '10.0.0.5',
+      ts: MONDAY + SECOND,
+    })
+  })
+
+  test('report_alerts, and the alerts of the whole store', async () => {
+    const alerts = await listAlerts(store, RUN)
+    expect(alerts.map(({ id, flows, score }) => [id, flows, score])).toEqual([
+      [formatUuid(contentUuid(['a1'])), 2, 90],
+      [formatUuid(contentUuid(['a2'])), 1, 50],
+    ])
+    expect(alerts[0]).toEqual({
+      id: formatUuid(contentUuid(['a1'])),
+      kind: 'out_of_scope',
+      rule: 'default-deny',
+      agent: AGENT,
+      subject: '',
+      destination: 'paste.example.net',
+      port: 443,
+      ipProto: 6,
+      first: MONDAY + SECOND,
+      last: MONDAY + 2 * SECOND,
+      flows: 2,
+      score: 90,
+      grade: 'certain',
+      sentence: 'posted 90 kB',
+    })
+    const all = (await listAlerts(store)).map((alert) => alert.id)
+    expect(all).toContain(formatUuid(contentUuid(['a3'])))
+    expect(all).toContain(alerts[0]!.id)
+  })
+
+  test('report_unregistered', async () => {
+    expect(await store.query('report_unregistered', { run: RUN, limit: 10 })).toEqual([
+      {
+        address: '10.0.0.5',
+        flows: 1,
+        first: MONDAY + 3 * SECOND,
+        last: MONDAY + 3 * SECOND,
+        score: 50,
+        destination_count: 1,
+        destinations: ['api.llm.example'],
+      },
+    ])
+  })
+
+  test('report_coverage adds up over the chunks', async () => {
+    const rows = await store.query('report_coverage', { run: RUN, limit: 10 })
+    expect(rows).toMatchObject([{ sensor: 'tap1', metric: 'packets', value: 36, from: MONDAY }])
+  })
+
+  test('report_rejects: counts by reason, with the place of the first', async () => {
+    expect(await store.query('report_rejects', { run: RUN, limit: 10 })).toEqual([
+      {
+        source_kind: 'pcap',
+        reason: 'bad_length',
+        count: 2,
+        unit: 'packet',
+        first_at: 4,
+        detail: 'cut',
+        sample: '\\x01',
+        origin: 'tap1/abc',
+      },
+    ])
+  })
+
+  test('report_mismatch: the flows of an agent with a verdict, to any or to one destination', async () => {
+    const ask = (verdict: '' | 'out_of_scope', destination: string, port: number) =>
+      store.query('report_mismatch', {
+        run: RUN,
+        agent: AGENT,
+        verdict,
+        destination,
+        port,
+        limit: 10,
+      })
+    const names = async (...filter: Parameters<typeof ask>) =>
+      (await ask(...filter)).map((row) => row.flow_id)
+    expect(await names('out_of_scope', '', 0)).toEqual([flow('post'), flow('post2')])
+    expect(await names('', OTHER, 443)).toEqual([flow('odd')])
+    expect(await names('', OTHER, 80)).toEqual([])
+    expect((await ask('out_of_scope', '', 0))[0]).toMatchObject({
+      reason_codes: ['default_deny'],
+      server_name: 'paste.example.net',
+      grade: 'certain',
+      resp_h: '10.0.0.9',
+    })
+  })
+
+  test('a run of 5,000 chunks is asked about at once', async () => {
+    const run = '22222222-2222-4222-8222-222222222222'
+    const ids = Array.from({ length: 5000 }, (_, i) => formatUuid(contentUuid([`chunk ${i}`])))
+    const real = sampleChunk({ seq: 1, flows: [{ name: 'one' }] })
+    await store.insertSlice({ key: 'x', chunks: [judged(real, [])] })
+    await store.noteRun(run, [...ids, real.header.id])
+    const [totals] = await store.query('report_totals', { run })
+    expect(totals).toMatchObject({ chunks: 5001, flows: 1, records: 1 })
+    expect((await store.completed([...ids, real.header.id])).size).toBe(1)
+  })
+
+  test('the auditor finds nothing wrong', async () => {
+    expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+  })
+})
+
+test('a query may only read: no file, no network, no write, no way out of it', async () => {
+  for (const sql of [
+    "SELECT * FROM file('/etc/hostname', 'LineAsString')",
+    "SELECT * FROM url('http://127.0.0.1:9/', 'LineAsString')",
+    'DROP TABLE rejects',
+    'INSERT INTO rejects (reason) SELECT 1',
+    'SET readonly = 0',
+    'SET max_memory_usage = 0',
+  ])
+    await expect(engine.select(sql, {})).rejects.toThrow(StoreError)
 })

@@ -18,7 +18,13 @@ SELECT
 FROM (
   SELECT
     *,
-    (score, -toUnixTimestamp64Micro(ts), cityHash64(flow_id, side)) AS worst
+    bitOr(
+      bitOr(
+        bitShiftLeft(toUInt128(score), 112),
+        bitShiftLeft(toUInt128(4611686018427387904 - toUnixTimestamp64Micro(ts)), 48)
+      ),
+      toUInt128(bitShiftRight(cityHash64(flow_id, side), 16))
+    ) AS worst
   FROM run_findings(run = {run:UUID})
 ) AS n
 GROUP BY alert_id

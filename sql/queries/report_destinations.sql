@@ -9,9 +9,17 @@ WITH d AS (
     verdict,
     rule,
     count() AS flows,
-    argMin(j.peer, (j.ts, j.flow_id)) AS peer,
-    argMin(j.flow_id, (j.ts, j.flow_id)) AS example
-  FROM run_judgements(run = {run:UUID}) AS j
+    argMin(j.peer, j.earliest) AS peer,
+    argMin(j.flow_id, j.earliest) AS example
+  FROM (
+    SELECT
+      *,
+      bitOr(
+        bitShiftLeft(toUInt128(toUnixTimestamp64Micro(ts) + 4611686018427387904), 64),
+        toUInt128(cityHash64(flow_id))
+      ) AS earliest
+    FROM run_judgements(run = {run:UUID})
+  ) AS j
   WHERE agent != ''
   GROUP BY agent, direction, destination, peer_port, ip_proto, verdict, rule
   ORDER BY agent, direction, verdict, flows DESC, destination, peer_port, ip_proto, rule

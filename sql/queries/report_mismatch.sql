@@ -37,7 +37,9 @@ SELECT
   replaceRegexpOne(toString(f.resp_h), '^::ffff:(\\d+\\.\\d+\\.\\d+\\.\\d+)$', '\\1') AS resp_h,
   f.resp_p AS resp_p,
   f.server_name AS server_name,
-  f.name_source AS name_source
+  f.name_source AS name_source,
+  f.name_proof AS name_proof,
+  f.dns_names AS dns_names
 FROM some AS j
 LEFT JOIN (
   SELECT * FROM run_flows(run = {run:UUID}) WHERE flow_id IN (SELECT flow_id FROM some)

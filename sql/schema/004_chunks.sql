@@ -35,3 +35,17 @@ ENGINE = MergeTree
 ORDER BY (run, chunk_id)
 TTL noted_at + INTERVAL 30 DAY
 SETTINGS non_replicated_deduplication_window = 10000;
+
+-- What a run holds more than once: hashes of (flow_id, side) that are judged in several of its chunks, and of
+-- flow_id that have several records. They are few, and are found once, so that the queries over a run need not
+-- look for them each time (sql/insert/run_doubles.sql).
+CREATE TABLE IF NOT EXISTS run_doubles (
+  run UUID,
+  kind LowCardinality(String),
+  hash UInt64,
+  noted_at DateTime DEFAULT now()
+)
+ENGINE = MergeTree
+ORDER BY (run, kind, hash)
+TTL noted_at + INTERVAL 30 DAY
+SETTINGS non_replicated_deduplication_window = 10000;

@@ -1,7 +1,7 @@
 // The queries of sql/queries that other rooms ask, with their parameters and rows. Times are microseconds since
 // 1970 as in src/block.ts, protocols are IANA numbers, addresses are text. `limit` bounds the rows.
 
-import type { Grade, Side, Verdict } from '../flow.ts'
+import type { Grade, NameProof, NameSource, Side, Verdict } from '../flow.ts'
 
 /** A flow as far as it is needed to find it again. */
 export interface FlowRow {
@@ -86,7 +86,9 @@ export interface FindingRow extends FlowRow, ReasonColumns {
   peer_port: number
   score: number
   sentence: string
-  name_source: string
+  name_source: NameSource | ''
+  name_proof: NameProof | ''
+  dns_names: string[]
 }
 
 export interface MismatchRow extends FlowRow, ReasonColumns {
@@ -101,7 +103,9 @@ export interface MismatchRow extends FlowRow, ReasonColumns {
   peer: string
   peer_port: number
   score: number
-  name_source: string
+  name_source: NameSource | ''
+  name_proof: NameProof | ''
+  dns_names: string[]
 }
 
 export interface AlertRow {

@@ -37,7 +37,10 @@ export interface Store {
    * was written is durable when this returns. Slices are written one after the other.
    */
   insertSlice(slice: Slice): Promise<void>
-  /** Remembers that a run (a UUID) read these chunks; the report queries look at the chunks of a run. */
+  /**
+   * Remembers that a run (a UUID, used once) read these chunks, all of which are stored by now; the report
+   * queries look at the chunks of a run.
+   */
   noteRun(run: string, chunkIds: readonly string[]): Promise<void>
   /** Runs sql/queries/<name>.sql. It can only read. */
   query<N extends QueryName>(
@@ -114,6 +117,7 @@ export class EngineStore implements Store {
       block.columns.chunk_id.set(parseUuid(id), row * 16)
     }
     await insertBlock(this.#engine, 'run_chunks', RUN_CHUNKS_COLUMNS, encodeBlock(block))
+    await this.#engine.command(readSql('insert/run_doubles').replaceAll('<run>', run))
   }
 
   async query<N extends QueryName>(
