@@ -1,7 +1,7 @@
 // Which log this is, by its first bytes. A file's name is only a hint to the Zeek stream, where nothing inside names it.
 
 import { isAwsHeader, looksLikeAwsRow, planOfDefault } from './aws-fields.ts'
-import { type ZeekStream, zeekStreamOf, zeekStreamOfColumns } from './zeek-streams.ts'
+import { type ZeekStream, zeekStreamOf, zeekStreamOfRows } from './zeek-streams.ts'
 
 export type LogFormat =
   | 'zeek-tsv'
@@ -47,13 +47,16 @@ function withStream(format: LogFormat, stream: ZeekStream): SniffedLog {
   return { format, zeekPath: stream }
 }
 
-/** The file's name says more than #path where both mean connections: RITA's open_conn has `#path conn`. */
-function streamOf(path: string | undefined, name: string): ZeekStream {
-  const inside = path === undefined ? undefined : (zeekStreamOf(path) ?? 'other')
+/**
+ * The stream by what names it inside (`#path`, a tag), by its columns, or else by the file's name. The file's name
+ * says more where both mean connections: RITA's open_conn has `#path conn`.
+ */
+function streamOf(path: string, has: (column: string) => boolean, name: string): ZeekStream {
+  const inside = zeekStreamOfRows(path, has)
   const outside = zeekStreamOf(name)
   const running = outside === 'open_conn' || outside === 'conn_long'
   if (inside === 'conn' && running) return outside
-  return inside ?? outside ?? 'other'
+  return inside ?? (path === '' ? outside : undefined) ?? 'other'
 }
 
 function zeekTsv(lines: readonly string[], first: string, name: string): SniffedLog | undefined {
@@ -63,28 +66,19 @@ function zeekTsv(lines: readonly string[], first: string, name: string): Sniffed
   const path = header.find((line) => line.startsWith('#path'))
   const fields = header.find((line) => line.startsWith('#fields')) ?? first
   const columns = new Set(fields.slice(8).split(fields[7] ?? '\t'))
-  const named = path === undefined ? undefined : path.slice(6)
-  const found = named === undefined ? undefined : zeekStreamOf(named)
-  const stream = found ?? zeekStreamOfColumns((column) => columns.has(column))
-  return withStream('zeek-tsv', streamOf(stream ?? named, name))
+  const has = (column: string): boolean => columns.has(column)
+  return withStream('zeek-tsv', streamOf(path?.slice(6) ?? '', has, name))
 }
 
 /** Zeek without metadata: a bare header line (`tsv=T`), or rows whose header was cut off, which are then refused. */
 function bareZeek(first: string, name: string): SniffedLog | undefined {
   const cells = first.split('\t')
   const columns = new Set(cells)
-  const bare = columns.has('ts') && (columns.has('uid') || columns.has('id.orig_h'))
-  if (bare)
-    return withStream(
-      'zeek-tsv',
-      streamOf(
-        zeekStreamOfColumns((column) => columns.has(column)),
-        name,
-      ),
-    )
+  const has = (column: string): boolean => columns.has(column)
+  const bare = has('ts') && (has('uid') || has('id.orig_h'))
   const headless =
     /^\d{9,10}\.\d{6}$/.test(cells[0]!) && /^[CF][0-9A-Za-z]{9,}$/.test(cells[1] ?? '')
-  return headless ? withStream('zeek-tsv', streamOf(undefined, name)) : undefined
+  return bare || headless ? withStream('zeek-tsv', streamOf('', has, name)) : undefined
 }
 
 function sniffJson(text: string, first: string, name: string): SniffedLog | undefined {
@@ -105,5 +99,5 @@ function sniffJson(text: string, first: string, name: string): SniffedLog | unde
     ((has('ts') || has('_write_ts')) && (has('uid') || has('id.orig_h') || has('orig_h')))
   if (!zeekish && zeekStreamOf(name) === undefined) return undefined
   if (!zeekish && !has('ts') && !has('t')) return undefined
-  return withStream('zeek-json', streamOf(path ?? tagged ?? zeekStreamOfColumns(has), name))
+  return withStream('zeek-json', streamOf(path ?? tagged ?? '', has, name))
 }

@@ -12,7 +12,7 @@ import type { ZeekJoins } from './zeek-joins.ts'
 import { protocolNumber } from './zeek-protocols.ts'
 import type { RowResult, ZeekConsumer, ZeekRow } from './zeek-rows.ts'
 import { type RunningTotals, TOTALS } from './zeek-running.ts'
-import { isRunning, zeekStreamOf, zeekStreamOfColumns } from './zeek-streams.ts'
+import { isRunning, zeekStreamOfRows } from './zeek-streams.ts'
 
 const FIELDS = [
   'ts',
@@ -127,7 +127,7 @@ export class ZeekConn implements ZeekConsumer {
   }
 
   accepts(path: string, has: (column: string) => boolean): boolean | string {
-    const stream = zeekStreamOf(path) ?? zeekStreamOfColumns(has)
+    const stream = zeekStreamOfRows(path, has)
     if (stream !== 'conn' && stream !== 'open_conn' && stream !== 'conn_long') return false
     this.#runs = this.#fileRuns || isRunning(path)
     for (const name of NEEDED)

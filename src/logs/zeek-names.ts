@@ -5,7 +5,7 @@ import type { LogReport } from './log-report.ts'
 import { decimalMicros, readAddress, timeOf } from './scan.ts'
 import type { NameClaim, ZeekJoins } from './zeek-joins.ts'
 import type { RowResult, ZeekConsumer, ZeekRow } from './zeek-rows.ts'
-import { zeekStreamOf, zeekStreamOfColumns } from './zeek-streams.ts'
+import { zeekStreamOfRows } from './zeek-streams.ts'
 
 export type JoinedStream = 'ssl' | 'dns' | 'http' | 'quic'
 
@@ -30,9 +30,14 @@ const FIELDS = [
   'rtt',
   'trans_depth',
   'cipher',
+  'established',
   'ssl_history',
+  'cert_chain_fps',
+  'cert_chain_fuids',
   'client_initial_dcid',
+  'client_scid',
   'trans_id',
+  'conn_state',
 ] as const
 type Field = (typeof FIELDS)[number]
 const at = (name: Field): number => FIELDS.indexOf(name)
@@ -62,7 +67,7 @@ export class ZeekNames implements ZeekConsumer {
   }
 
   accepts(path: string, has: (column: string) => boolean): boolean | string {
-    if ((zeekStreamOf(path) ?? zeekStreamOfColumns(has)) !== this.#stream) return false
+    if (zeekStreamOfRows(path, has) !== this.#stream) return false
     const missing = NEEDED[this.#stream].filter((name) => !has(name))
     return missing.length === 0 || `a ${this.#stream} log without ${missing.join(', ')}`
   }

@@ -39,17 +39,34 @@ export function isRunning(name: string): boolean {
   return stream === 'open_conn' || stream === 'conn_long'
 }
 
-/** Columns that only this stream has, in the order in which they are asked. */
-const BY_COLUMN: readonly [ZeekStream, readonly string[]][] = [
-  ['conn', ['conn_state', 'orig_pkts', 'missed_bytes', 'local_orig']],
-  ['dns', ['trans_id', 'query', 'qtype_name', 'answers']],
-  ['http', ['trans_depth', 'status_code', 'method', 'request_body_len']],
-  ['quic', ['client_initial_dcid', 'client_scid']],
-  ['ssl', ['cipher', 'server_name', 'ssl_history', 'cert_chain_fps', 'cert_chain_fuids']],
+/** Columns that together only this stream has; other streams share single ones (`sip`, `kerberos`, `files`, `dhcp`). */
+const BY_COLUMNS: readonly [ZeekStream, readonly string[]][] = [
+  ['conn', ['conn_state']],
+  ['conn', ['orig_pkts', 'resp_pkts']],
+  ['conn', ['missed_bytes']],
+  ['dns', ['trans_id', 'query']],
+  ['dns', ['query', 'answers']],
+  ['http', ['trans_depth', 'host']],
+  ['quic', ['client_initial_dcid']],
+  ['quic', ['client_scid']],
+  ['ssl', ['ssl_history']],
+  ['ssl', ['cert_chain_fps']],
+  ['ssl', ['cert_chain_fuids']],
+  ['ssl', ['server_name', 'cipher']],
+  ['ssl', ['server_name', 'established']],
 ]
 
-/** The stream by the columns it has, where nothing names it. */
-export function zeekStreamOfColumns(has: (column: string) => boolean): ZeekStream | undefined {
-  for (const [stream, columns] of BY_COLUMN) if (columns.some(has)) return stream
-  return undefined
+/**
+ * The stream of rows with these columns. A path that is not known by name may be a filter's for connections, which
+ * their columns tell; any other stream is one of those that are not read.
+ * @param path `#path`, tag or name; '' or 'other' if nothing names the stream
+ */
+export function zeekStreamOfRows(
+  path: string,
+  has: (column: string) => boolean,
+): ZeekStream | undefined {
+  const named = zeekStreamOf(path)
+  if (named !== undefined) return named
+  const found = BY_COLUMNS.find(([, columns]) => columns.every(has))?.[0]
+  return path === '' || path === 'other' || found === 'conn' ? found : undefined
 }

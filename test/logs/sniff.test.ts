@@ -31,6 +31,14 @@ test.each([
     'x',
     'zeek-tsv/dns',
   ],
+  // Streams that share columns with those that are read.
+  [zeekHeader('dhcp', ['ts', 'trans_id', 'host_name']), 'x', 'zeek-tsv/other'],
+  [zeekHeader('files', ['ts', 'uid', 'id.orig_h', 'local_orig']), 'x', 'zeek-tsv/other'],
+  [
+    '{"ts":1.5,"uid":"C1","trans_depth":0,"method":"INVITE","status_code":200}',
+    'sip.log',
+    'zeek-json/other',
+  ],
   [`${Object.keys(CONN_ROW).join('\t')}\n`, 'x', 'zeek-tsv/conn'],
   ['1517336042.090842\tCi85EB2YjUI9a2eql6\t10.55.182.100\t14291', 'conn_top.log', 'zeek-tsv/conn'],
   [JSON_ROW, 'x', 'zeek-json/conn'],

@@ -181,6 +181,13 @@ test('connections of other uids get nothing', () => {
   })
 })
 
+test('another stream is not taken for this one, though it shares columns', () => {
+  const joins = new ZeekJoins()
+  const decoder = zeekJoinDecoder('dns', 'zeek-tsv', joins)
+  pushAll(decoder, Buffer.from(zeekTsv('dhcp', [DNS])))
+  expect(decoder.stats).toMatchObject({ accepted: 0, rejected: 0, skipped: 10 })
+})
+
 test('bad rows of a joined log are counted, and the good ones are read', () => {
   const joins = new ZeekJoins()
   const decoder = zeekJoinDecoder('ssl', 'zeek-tsv', joins)
