@@ -145,7 +145,7 @@ function agentsTable({ agents }: Report, { colours, width }: TextSettings): stri
   const lines: string[] = []
   if (nobody !== undefined && nobody.judgements > 0) lines.push(nobodyText(nobody))
   if (unseen.length > 0)
-    lines.push(`not seen: ${unseen.map(({ agent }) => agentName(agent)).join(', ')}`)
+    lines.push(`no flow of their own: ${unseen.map(({ agent }) => agentName(agent)).join(', ')}`)
   return table + lines.map((line) => `${wrapUnder(printable(line), width, 2, 4)}\n`).join('')
 }
 

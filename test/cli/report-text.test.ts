@@ -135,7 +135,7 @@ describe('reportText', () => {
   it('names agents that were not seen', () => {
     const [doc, chat] = madeReport().agents
     const report = madeReport({ agents: [doc!, { ...chat!, flows: 0, judgements: 0 }] })
-    expect(text(report)).toContain('not seen: customer-chat')
+    expect(text(report)).toContain('no flow of their own: customer-chat')
     expect(text(report)).not.toContain(CHAT)
   })
 
