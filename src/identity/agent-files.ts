@@ -8,6 +8,7 @@ import {
   ANY_PORT,
   agentKeysAt,
   agentSchema,
+  readTime,
   type WrittenAgent,
   type WrittenRule,
 } from './agent-schema.ts'
@@ -140,13 +141,15 @@ function checkTogether(file: YamlFile): void {
   const { addresses, scope } = file.raw
   if (Array.isArray(addresses))
     for (const [i, claim] of addresses.entries())
-      if (isRaw(claim) && typeof claim.from === 'string' && typeof claim.to === 'string')
-        if (Date.parse(claim.from) >= Date.parse(claim.to))
-          file.report(
-            'error',
-            ['addresses', i, 'to'],
-            `expected a time after \`from\` ${shown(claim.from)}, found ${shown(claim.to)}`,
-          )
+      if (
+        isRaw(claim) &&
+        (readTime(claim.from) ?? 0) >= (readTime(claim.to) ?? Number.POSITIVE_INFINITY)
+      )
+        file.report(
+          'error',
+          ['addresses', i, 'to'],
+          `expected a time after \`from\` ${shown(claim.from)}, found ${shown(claim.to)}`,
+        )
   if (!isRaw(scope)) return
   const ids = new Map<string, KeyPath>()
   for (const direction of ['egress', 'ingress'] as const) {

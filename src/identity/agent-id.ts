@@ -7,38 +7,40 @@ const TRUST_DOMAIN_BYTES_MAX = 255
 
 const URI = /^[a-z][a-z0-9+.-]*:(?:[a-z0-9._~:/?[\]@!$&'()*+,;=-]|%[0-9a-f]{2})+$/i
 
-/** What is wrong with an agent id, in words and with the cure, or undefined if nothing is. */
+/** What is wrong with an agent id, as words after "which" and with the cure, or undefined if nothing is. */
 export function agentIdComplaint(id: string): string | undefined {
-  if (Buffer.byteLength(id) > AGENT_ID_BYTES_MAX) return `longer than ${AGENT_ID_BYTES_MAX} bytes`
+  if (Buffer.byteLength(id) > AGENT_ID_BYTES_MAX)
+    return `is longer than ${AGENT_ID_BYTES_MAX} bytes`
   if (/^spiffe:/i.test(id)) return spiffeComplaint(id)
   if (!/^[a-z][a-z0-9+.-]*:./i.test(id))
-    return 'not an absolute URI (write a scheme in front: spiffe://acme.example/agent/name)'
+    return 'is no absolute URI (write a scheme in front: spiffe://acme.example/agent/name)'
   if (!URI.test(id)) return 'has a character that a URI may not hold (percent-encode it)'
   return undefined
 }
 
 function spiffeComplaint(id: string): string | undefined {
-  if (!id.startsWith('spiffe://')) return 'a SPIFFE ID starts with spiffe:// in lower case'
+  if (!id.startsWith('spiffe://')) return 'should start with spiffe:// in lower case'
   const rest = id.slice('spiffe://'.length)
   const slash = rest.indexOf('/')
   const domain = slash < 0 ? rest : rest.slice(0, slash)
   if (domain === '') return 'has no trust domain (spiffe://acme.example/agent/name)'
   if (domain.length > TRUST_DOMAIN_BYTES_MAX)
-    return `trust domain is longer than ${TRUST_DOMAIN_BYTES_MAX} bytes`
-  if (/[@:]/.test(domain)) return 'a trust domain holds no user and no port'
-  if (/[A-Z]/.test(domain)) return `trust domains are lower case (write ${domain.toLowerCase()})`
+    return `has a trust domain longer than ${TRUST_DOMAIN_BYTES_MAX} bytes`
+  if (/[@:]/.test(domain)) return 'has a user or a port in its trust domain (take it away)'
+  if (/[A-Z]/.test(domain))
+    return `has capitals in its trust domain (write ${domain.toLowerCase()})`
   if (!/^[a-z0-9._-]+$/.test(domain))
-    return 'a trust domain holds only a-z, 0-9, dot, dash, underscore'
+    return 'has more than a-z, 0-9, dot, dash, underscore in its trust domain'
   if (slash < 0 || rest.length === slash + 1)
     return 'has no path: a trust domain alone names no agent (add /agent/name)'
-  if (/[?#]/.test(rest)) return 'a SPIFFE ID has no query and no fragment'
-  if (rest.includes('%')) return 'a SPIFFE ID has no percent-encoding'
+  if (/[?#]/.test(rest)) return 'has a query or a fragment (take it away)'
+  if (rest.includes('%')) return 'has percent-encoding, which a SPIFFE ID may not'
   if (rest.endsWith('/')) return 'ends with a slash (take it away)'
   for (const segment of rest.slice(slash + 1).split('/')) {
     if (segment === '') return 'has an empty path segment'
     if (segment === '.' || segment === '..') return 'has a relative path segment'
     if (!/^[A-Za-z0-9._-]+$/.test(segment))
-      return 'a path segment holds only letters, digits, dot, dash, underscore'
+      return 'has more than letters, digits, dot, dash, underscore in its path'
   }
   return undefined
 }

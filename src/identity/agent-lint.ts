@@ -60,7 +60,7 @@ function lintRule(
   const domains = writtenList(file, [...keys, 'domain'])
   for (const [i, domain] of domains.values.entries()) {
     const read = declaredDomain(String(domain))
-    if ('complaint' in read) never(domains.at(i), `${shown(domain)} is ${an(read.complaint)}`)
+    if ('complaint' in read) never(domains.at(i), `${shown(domain)} is ${read.complaint}`)
   }
   const agents = writtenList(file, [...keys, 'agent'])
   for (const [i, id] of agents.values.entries())
@@ -83,11 +83,6 @@ function lintRule(
       [...keys, 'port'],
       `\`${keyText(keys)}.port\` has no meaning for icmp (take it away)`,
     )
-}
-
-/** The complaint after "is": some of them start with a verb or an article of their own. */
-function an(complaint: string): string {
-  return complaint.startsWith('not ') ? complaint : `no domain: ${complaint}`
 }
 
 function lintBits(file: YamlFile, keys: KeyPath, written: string): void {
@@ -155,7 +150,8 @@ function lintClaims(declared: readonly DeclaredAgent[]): void {
     for (let at = prefix; at >= 0; at = table.parents[at]!) {
       const other = byPrefix[at]!.slice(0, COMPARED_MAX).find(
         (candidate) =>
-          candidate.agent !== one.agent &&
+          // Of two equal claims the later one tells, of two nested ones the narrower.
+          (at === prefix ? candidate.agent < one.agent : candidate.agent !== one.agent) &&
           !(candidate.claim.shared && one.claim.shared) &&
           overlap(candidate.claim, one.claim),
       )

@@ -71,7 +71,11 @@ const id = z
   .superRefine((value, context) => {
     const complaint = agentIdComplaint(value)
     if (complaint !== undefined)
-      context.addIssue({ code: 'custom', message: `an agent id (this one ${complaint})` })
+      context.addIssue({
+        code: 'custom',
+        message: 'an agent id',
+        params: { cure: `, which ${complaint}` },
+      })
   })
 
 const ruleId = z

@@ -33,26 +33,24 @@ export function seenName(text: string): string {
   return name.endsWith('.') ? name.slice(0, -1) : name
 }
 
-/** A declared domain as the matcher wants it, or what is wrong with it. */
+/** A declared domain as the matcher wants it, or what is wrong with it, as words after "is". */
 export type DeclaredDomain = { domain: string } | { complaint: string }
 
 /** `api.openai.com`, `*.example.com`, `bücher.example` in canonical form. */
 export function declaredDomain(text: string): DeclaredDomain {
   const url = /^[a-z][a-z0-9+.-]*:\/\/([^/:?#]+)/i.exec(text)
-  if (url !== null) return { complaint: `a URL is no domain (write ${url[1]})` }
+  if (url !== null) return { complaint: `a URL, not a domain (write ${url[1]})` }
   const starred = text.startsWith('*.')
   const bare = (starred ? text.slice(2) : text).replace(/\.$/, '')
-  if (text === '*')
-    return { complaint: 'a star alone is no domain (to allow every host write cidr: 0.0.0.0/0)' }
+  if (text === '*') return { complaint: 'no domain (to allow every host write cidr: 0.0.0.0/0)' }
   if (bare.includes('*'))
-    return { complaint: 'a star may only be the whole first label (*.example.com)' }
-  if (isAddressLiteral(bare)) return { complaint: `an address is no domain (write cidr: ${bare})` }
+    return { complaint: 'no domain: a star may only be the whole first label (*.example.com)' }
+  if (isAddressLiteral(bare)) return { complaint: `an address, not a domain (write cidr: ${bare})` }
   const port = /^(.+):\d+$/.exec(bare)
-  if (port !== null)
-    return { complaint: `the port has a key of its own (write domain: ${port[1]})` }
+  if (port !== null) return { complaint: `a domain and a port (write domain: ${port[1]})` }
   const ascii = domainToASCII(bare)
   if (ascii === '' || isAddressLiteral(ascii) || !isHostName(ascii))
-    return { complaint: 'not a host name' }
+    return { complaint: 'no host name' }
   return { domain: starred ? `*.${ascii}` : ascii }
 }
 

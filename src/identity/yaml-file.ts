@@ -63,26 +63,20 @@ export function readYaml(file: SourceFile): YamlFile {
   const lines = new LineCounter()
   const problems: Problem[] = []
   let root: Node | null = null
-  let dropped = 0
-  const add = (severity: Problem['severity'], offset: number, message: string): void => {
-    const { line, col } = lines.linePos(offset)
-    if (problems.length < PROBLEMS_MAX)
-      problems.push({ path, line: Math.max(1, line), column: Math.max(1, col), severity, message })
-    else if (dropped++ === 0)
-      problems.push({
-        path,
-        line,
-        column: col,
-        severity,
-        message: 'more mistakes follow; mend these first',
-      })
+  const add = (severity: Problem['severity'], offset: () => number, message: string): void => {
+    // Finding a place is linear in the file, so what is beyond the limit is not looked for.
+    if (problems.length > PROBLEMS_MAX) return
+    const { line, col } = lines.linePos(offset())
+    const place = { path, line: Math.max(1, line), column: Math.max(1, col) }
+    if (problems.length < PROBLEMS_MAX) problems.push({ ...place, severity, message })
+    else problems.push({ ...place, severity, message: 'more mistakes follow; mend these first' })
   }
   const yaml: { raw: unknown } & Omit<YamlFile, 'raw'> = {
     path,
     raw: undefined,
     problems,
     report: (severity, keys, message, at = 'value') =>
-      add(severity, offsetOf(root, keys, at), message),
+      add(severity, () => offsetOf(root, keys, at), message),
     place: (keys) => {
       const { line, col } = lines.linePos(offsetOf(root, keys, 'value'))
       return `${path}:${Math.max(1, line)}:${Math.max(1, col)}`
@@ -90,14 +84,18 @@ export function readYaml(file: SourceFile): YamlFile {
   }
   const size = Buffer.byteLength(file.text)
   if (size > YAML_BYTES_MAX) {
-    add('error', 0, `expected at most ${YAML_BYTES_MAX} bytes, found ${size} (split the file)`)
+    add(
+      'error',
+      () => 0,
+      `expected at most ${YAML_BYTES_MAX} bytes, found ${size} (split the file)`,
+    )
     return yaml
   }
   const deep = tooDeep(file.text, lines)
   if (deep !== undefined) {
     add(
       'error',
-      deep,
+      () => deep,
       `nested too deeply: at most ${FLOW_DEPTH_MAX} brackets and ${INDENT_MAX} columns`,
     )
     return yaml
@@ -108,11 +106,18 @@ export function readYaml(file: SourceFile): YamlFile {
     lineCounter: starts,
     uniqueKeys: false,
     prettyErrors: false,
-    logLevel: 'silent',
+    // Anything quieter keeps the library from telling of a second document.
+    logLevel: 'error',
   })
   lines.lineStarts = starts.lineStarts
-  for (const mistake of [...document.errors, ...document.warnings])
-    add('error', mistake.pos[0], printable(`this is not YAML as expected: ${mistake.message}`))
+  for (const { code, message, pos } of [...document.errors, ...document.warnings])
+    add(
+      'error',
+      () => pos[0],
+      code === 'MULTIPLE_DOCS'
+        ? 'expected one document, found another (put it into a file of its own)'
+        : printable(`expected YAML: ${message}`),
+    )
   if (problems.length > 0) return yaml
   root = document.contents
   if (checkNodes(document.contents, add)) yaml.raw = document.toJS({ maxAliasCount: 0 })
@@ -152,7 +157,7 @@ function tooDeep(text: string, lines: LineCounter): number | undefined {
 /** Refuses aliases and duplicate keys. True if the values may be taken. */
 function checkNodes(
   contents: Node | null,
-  add: (severity: 'error', offset: number, message: string) => void,
+  add: (severity: 'error', offset: () => number, message: string) => void,
 ): boolean {
   let sound = true
   if (contents === null) return true
@@ -161,14 +166,14 @@ function checkNodes(
       sound = false
       add(
         'error',
-        node.range?.[0] ?? 0,
+        () => node.range?.[0] ?? 0,
         `aliases are not accepted here (write the value of *${printable(node.source)} out)`,
       )
     },
     Map(_, map) {
       const seen = new Set<string>()
       for (const { key } of map.items) {
-        const offset = isScalar(key) ? (key.range?.[0] ?? 0) : (map.range?.[0] ?? 0)
+        const offset = (): number => (isScalar(key) ? key.range?.[0] : map.range?.[0]) ?? 0
         if (!isScalar(key) || typeof key.value !== 'string') {
           sound = false
           add('error', offset, 'expected a key in plain text')
@@ -210,6 +215,7 @@ function offsetOf(root: Node | null, keys: KeyPath, at: 'key' | 'value'): number
 /** A value as a message quotes it: short and printable. */
 export function shown(value: unknown): string {
   if (value === undefined || value === null) return 'nothing'
+  if (value === '') return '""'
   const text = printable(typeof value === 'string' ? value : JSON.stringify(value))
   return text.length > 80 ? text.slice(0, 79) + '…' : text
 }
@@ -245,7 +251,7 @@ export function checkYaml<T>(
   for (const issue of result.error.issues) {
     const keys = issue.path.filter((key) => typeof key !== 'symbol')
     if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) {
+      for (const key of issue.keys.slice(0, PROBLEMS_MAX + 1)) {
         const known = keysAt(keys)
         file.report(
           'error',
@@ -256,21 +262,16 @@ export function checkYaml<T>(
       }
       continue
     }
-    const found = valueAt(file.raw, keys)
-    const name = keys.length === 0 ? '' : `\`${keyText(keys)}\`: `
-    if (found === undefined && issue.code !== 'custom') {
+    const { found, depth } = valueAt(file.raw, keys)
+    const name = keyText(keys.slice(0, depth))
+    if (found === undefined && issue.code !== 'custom')
       file.report('error', keys, `\`${keyText(keys)}\` is missing: expected ${expected(issue)}`)
-    } else {
-      const cure =
-        issue.code === 'invalid_value' ? meant(String(found), issue.values.map(String)) : ''
-      const quote =
-        typeof found === 'number' && issue.code === 'invalid_type' && issue.expected === 'string'
+    else
       file.report(
         'error',
         keys,
-        `${name}expected ${expected(issue)}, found ${shown(found)}${cure}${quote ? ' (write it in quotes)' : ''}`,
+        `${name === '' ? '' : `\`${name}\`: `}expected ${expected(issue)}, found ${shown(found)}${cure(issue, found)}`,
       )
-    }
   }
   return undefined
 }
@@ -291,14 +292,23 @@ function expected(issue: z.core.$ZodIssue): string {
   }
 }
 
-/** The value at `keys`, or the nearest one above it that is no map or list. */
-function valueAt(raw: unknown, keys: KeyPath): unknown {
+/** What mends it, if that is known. A custom issue carries it in `params.cure`. */
+function cure(issue: z.core.$ZodIssue, found: unknown): string {
+  if (issue.code === 'invalid_value') return meant(String(found), issue.values.map(String))
+  if (issue.code === 'invalid_type' && issue.expected === 'string' && typeof found === 'number')
+    return ' (write it in quotes)'
+  if (issue.code === 'custom' && typeof issue.params?.cure === 'string') return issue.params.cure
+  return ''
+}
+
+/** The value at `keys`, or the nearest one above it that is no map or list, and how many keys lead there. */
+function valueAt(raw: unknown, keys: KeyPath): { found: unknown; depth: number } {
   let value = raw
-  for (const key of keys) {
-    if (typeof value !== 'object' || value === null) return value
+  for (const [depth, key] of keys.entries()) {
+    if (typeof value !== 'object' || value === null) return { found: value, depth }
     value = Object.hasOwn(value, key) ? (value as Record<string | number, unknown>)[key] : undefined
   }
-  return value
+  return { found: value, depth: keys.length }
 }
 
 /** ` (did you mean egress?)` if one of the known words is near. */
