@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import {
   type ClickHouseClient,
   type ClickHouseClientConfigOptions,
+  ClickHouseLogLevel,
   createClient,
 } from '@clickhouse/client'
 import type { Session } from 'chdb'
@@ -68,6 +69,7 @@ async function start(directory: StoreDirectory, options: EmbeddedOptions): Promi
   }
   const connect = () =>
     createClient({
+      log: { level: ClickHouseLogLevel.OFF },
       // The adapter was built against its own copy of the client's contract, hence the cast.
       connection: chdb.createChdbConnection({
         path: directory.engine,

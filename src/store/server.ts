@@ -1,7 +1,7 @@
 // A ClickHouse server over HTTP. Blocks travel as the body of the request, so they are never part of a text.
 
 import { Readable } from 'node:stream'
-import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import type { BlockInsert, Engine } from './engine.ts'
 import { insertSql } from './insert-sql.ts'
 import { StoreError, StoreUnreachableError, storeError } from './store-error.ts'
@@ -44,6 +44,8 @@ class ServerEngine implements Engine {
       database: target.database,
       application: 'bailiwick',
       request_timeout: REQUEST_MS_MAX,
+      // What goes wrong is thrown and told once, by whoever asked.
+      log: { level: ClickHouseLogLevel.OFF },
     }
     this.#writer = createClient(connection)
     // Settings go with each request and stay with it. A server may forbid some of them by its own profile.
