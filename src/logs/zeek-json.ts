@@ -4,6 +4,7 @@
 import type { LineParser } from './line-decoder.ts'
 import type { LogReport } from './log-report.ts'
 import { logText } from './log-text.ts'
+import { TokenCache } from './tokens.ts'
 import { type ZeekConsumer, ZeekRow } from './zeek-rows.ts'
 import { isZeekStream } from './zeek-streams.ts'
 
@@ -18,14 +19,8 @@ const CLOSE_LIST = 0x5d
 
 /** Deepest nesting of a value that is passed over. */
 const DEPTH_MAX = 64
-/** Keys whose order is remembered: the next line most likely has the same. */
-const KEYS_MAX = 128
-
-interface KnownKey {
-  bytes: Uint8Array
-  /** Number of the field, -1 if it is not read. */
-  field: number
-}
+/** Room for the keys that are held at hand; a log has some dozens. */
+const KEY_SLOTS = 4096
 
 export class ZeekJsonParser implements LineParser {
   readonly #report: LogReport
@@ -34,8 +29,8 @@ export class ZeekJsonParser implements LineParser {
   readonly #hint: string
   readonly #pathField: number
   readonly #fields = new Map<string, number>()
-  /** Keys of the line before, in order. */
-  readonly #keys: KnownKey[] = []
+  /** Keys with the number of their field plus one, 0 for one that is not read. */
+  readonly #keys = new TokenCache('json', KEY_SLOTS, (key) => (this.#fields.get(key) ?? -1) + 1)
   readonly #has = (column: string): boolean => this.#row.has(this.#fields.get(column) ?? -1)
   /** Where the scanner stands, and why it stopped. */
   #at = 0
@@ -95,7 +90,7 @@ export class ZeekJsonParser implements LineParser {
       this.#at++
       return true
     }
-    for (let index = 0; ; index++) {
+    for (;;) {
       this.#space(bytes, end)
       const start = this.#at + 1
       const stop = this.#string(bytes, end)
@@ -104,7 +99,7 @@ export class ZeekJsonParser implements LineParser {
       if (bytes[this.#at] !== COLON || this.#at >= end) return this.#stop('expected :')
       this.#at++
       this.#space(bytes, end)
-      if (!this.#member(bytes, start, stop, end, prefix, depth, index)) return false
+      if (!this.#member(bytes, start, stop, end, prefix, depth)) return false
       this.#space(bytes, end)
       const next = this.#at < end ? bytes[this.#at] : 0
       if (next !== COMMA && next !== CLOSE) return this.#stop('expected , or }')
@@ -121,7 +116,6 @@ export class ZeekJsonParser implements LineParser {
     end: number,
     prefix: string,
     depth: number,
-    index: number,
   ): boolean {
     const byte = this.#at < end ? bytes[this.#at]! : 0
     if (byte === OPEN && depth < 2) {
@@ -133,7 +127,7 @@ export class ZeekJsonParser implements LineParser {
         return this.#object(bytes, end, '', 1)
       }
     }
-    const field = this.#field(bytes, start, stop, prefix, index)
+    const field = this.#field(bytes, start, stop, prefix)
     const from = this.#at
     if (byte === QUOTE) {
       const close = this.#string(bytes, end)
@@ -213,23 +207,9 @@ export class ZeekJsonParser implements LineParser {
   }
 
   /** The number of the field with this key, -1 if it is not read. */
-  #field(bytes: Uint8Array, start: number, stop: number, prefix: string, index: number): number {
-    if (prefix !== '') {
-      const key = `${prefix}${logText(bytes, start, stop, 'json')}`
-      return this.#fields.get(key) ?? -1
-    }
-    const known = this.#keys[index]
-    const length = stop - start
-    if (known !== undefined && known.bytes.length === length) {
-      let i = 0
-      while (i < length && known.bytes[i] === bytes[start + i]) i++
-      if (i === length) return known.field
-    }
-    const field = this.#fields.get(logText(bytes, start, stop, 'json')) ?? -1
-    if (index < KEYS_MAX && length <= 64)
-      // A copy: `slice` of a Buffer would be a view of bytes that are only lent.
-      this.#keys[index] = { bytes: Uint8Array.from(bytes.subarray(start, stop)), field }
-    return field
+  #field(bytes: Uint8Array, start: number, stop: number, prefix: string): number {
+    if (prefix === '') return this.#keys.numbers[this.#keys.find(bytes, start, stop)]! - 1
+    return this.#fields.get(`${prefix}${logText(bytes, start, stop, 'json')}`) ?? -1
   }
 
   #space(bytes: Uint8Array, end: number): void {

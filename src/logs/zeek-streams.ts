@@ -22,11 +22,18 @@ const BY_NAME =
  * `open_ssl.log`. Undefined if it is none that is read.
  */
 export function zeekStreamOf(name: string): ZeekStream | undefined {
-  const found = BY_NAME.exec(name)
-  if (found === null) return undefined
-  const stream = found[1] ?? found[2]!
-  return (stream === 'conn-long' ? 'conn_long' : stream) as ZeekStream
+  // Rows ask for the same name again and again.
+  if (name !== askedLast) {
+    const found = BY_NAME.exec(name)
+    const stream = found?.[1] ?? found?.[2]
+    answeredLast = (stream === 'conn-long' ? 'conn_long' : stream) as ZeekStream | undefined
+    askedLast = name
+  }
+  return answeredLast
 }
+
+let askedLast = ''
+let answeredLast: ZeekStream | undefined
 
 /** True for the name of any stream that wraps a tagged JSON row. */
 export function isZeekStream(name: string): boolean {
