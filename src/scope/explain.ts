@@ -3,6 +3,7 @@
 import { formatNetwork, parseAddress, parseNetwork } from '../address.ts'
 import type { NameProof, NameSource } from '../flow.ts'
 import { hasPorts, serviceText, timeText } from '../identity/agent.ts'
+import { declaredDomain } from '../identity/domain-name.ts'
 import { printable } from '../wire-text.ts'
 import {
   type Answer,
@@ -124,6 +125,12 @@ function why(fit: Fit, rule: CompiledRule, { name }: Question, asked: Asked): st
   }
 }
 
+/** True if a rule may name it as it is: some seen names are no host names, and some would be read as addresses. */
+function isDeclarable(name: string): boolean {
+  const read = declaredDomain(name)
+  return 'domain' in read && read.domain === name
+}
+
 /** A list in words, cut after three. */
 function few(list: readonly string[]): string {
   if (list.length === 0) return 'anything'
@@ -146,9 +153,9 @@ export function suggestRule(asked: Asked, name: NameEvidence): string {
   const lines: string[] = []
   const network = parseNetwork(asked.peer)
   const cidr = network === undefined ? asked.peer : formatNetwork(network)
+  const known = name.kind === 'named' || (name.kind === 'dns' && name.names.length === 1)
   const byName =
-    asked.direction === 'egress' &&
-    (name.kind === 'named' || (name.kind === 'dns' && name.names.length === 1))
+    asked.direction === 'egress' && hasPorts(asked.ipProto) && known && isDeclarable(name.name)
   if (byName) lines.push(`domain: ${scalar(name.name)}`)
   // Through a tunnel the rule speaks of the proxy's address and port, for this far end only.
   if (byName && name.tunnel) lines.push(`cidr: ${cidr}`)
