@@ -83,7 +83,12 @@ async function start(directory: StoreDirectory, options: EmbeddedOptions): Promi
       await chdb.drainPending()
     },
   })
-  await engine.limitReader(options.memoryBytes)
+  try {
+    await engine.limitReader(options.memoryBytes)
+  } catch (error) {
+    await engine.close()
+    throw storeError(error, directory.root, 'starting the embedded engine')
+  }
   return engine
 }
 

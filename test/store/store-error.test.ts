@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import {
+  StoreAccessError,
+  StoreError,
+  StoreUnreachableError,
+  storeError,
+} from '../../src/store/store-error.ts'
+
+const failure = (code: string | number, message = 'words that change') =>
+  Object.assign(new Error(message), { code })
+const told = (error: unknown) => storeError(error, 'ch:8123/db', 'inserting')
+
+test('errors are told apart by code, not by words', () => {
+  expect(told(failure('516'))).toBeInstanceOf(StoreAccessError)
+  expect(told(failure('81'))).toBeInstanceOf(StoreAccessError)
+  expect(told(failure('ECONNREFUSED'))).toBeInstanceOf(StoreUnreachableError)
+  expect(told(failure('243')).message).toMatch(/disk .* is full/)
+  expect(told(failure('241')).message).toMatch(/memory limit while inserting/)
+  expect(told(failure('62')).message).toBe(
+    'inserting failed at ch:8123/db (code 62): words that change',
+  )
+  expect(told(new Error('odd\nand long')).message).toBe('inserting: odd')
+  expect(told('thrown text').message).toBe('inserting: thrown text')
+})
+
+test('what may go away by itself may be tried again', () => {
+  expect([252, 241, 159, 425].map((code) => told(failure(code)).retriable)).toEqual([
+    true,
+    true,
+    true,
+    true,
+  ])
+  expect([62, 243, 516].map((code) => told(failure(code)).retriable)).toEqual([false, false, false])
+  expect(told(failure('ETIMEDOUT')).retriable).toBe(true)
+})
+
+test('an error of the store stays what it is, and keeps its cause', () => {
+  const own = new StoreError('x')
+  expect(told(own)).toBe(own)
+  const cause = failure('62')
+  expect(told(cause).cause).toBe(cause)
+  expect(told(cause).name).toBe('StoreError')
+  expect(told(failure('516')).name).toBe('StoreAccessError')
+})
