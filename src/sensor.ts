@@ -16,7 +16,7 @@ import {
   openInput,
   siblingsOf,
 } from './inputs.ts'
-import { logDecoder, sniffLog, ZeekJoins, zeekJoinDecoder } from './logs/logs.ts'
+import { logDecoder, RunningTotals, sniffLog, ZeekJoins, zeekJoinDecoder } from './logs/logs.ts'
 import { printable } from './wire-text.ts'
 
 export interface SensorSettings {
@@ -83,29 +83,46 @@ function groupByDirectory(files: readonly InputFile[]): InputFile[][] {
 }
 
 /** Zeek streams that name what a connection was for, by the start of their file name. */
-const JOINED = /^(dns|ssl|http|quic)[._-].*(log|json)/
-const JOINABLE = /^(conn|open_conn|conn_long)[._-].*(log|json)/
+const NAMING = /^(dns|ssl|http|quic)[._-].*(log|json)/
+const CONNECTIONS = /^(conn|open_conn|conn_long)[._-].*(log|json)/
+/** Running totals of a connection come before its last word. */
+const RUNNING_FIRST = [/^open_conn[._-]/, /^conn_long[._-]/]
+
+/** What the Zeek logs of one directory know of each other. */
+interface ZeekDirectory {
+  joins: ZeekJoins
+  running: RunningTotals
+}
+
+const baseName = (file: InputFile) => path.basename(file.source)
+
+/** Position in a directory: logs that name, running totals, everything else; within one, as found. */
+function readingRank(file: InputFile): number {
+  const name = baseName(file)
+  if (NAMING.test(name)) return 0
+  const running = RUNNING_FIRST.findIndex((pattern) => pattern.test(name))
+  return running < 0 ? 3 : running + 1
+}
 
 async function* readGroup(
   group: readonly InputFile[],
   settings: SensorSettings,
   progress: (at: Progress) => void,
 ): AsyncGenerator<SensorEvent, void, void> {
-  const base = (file: InputFile) => path.basename(file.source)
-  const joined = group.filter((file) => JOINED.test(base(file)))
-  const others = group.filter((file) => !JOINED.test(base(file)))
-  // A connection log that is named alone still has its neighbours: they are read, but not reported.
-  const neighbours: InputFile[] = []
-  const joinable = group.find((file) => JOINABLE.test(base(file)))
-  if (joinable !== undefined && joinable.source !== '-') {
-    const named = new Set(group.map((file) => path.normalize(file.source)))
-    for (const file of await siblingsOf(joinable))
-      if (JOINED.test(base(file)) && !named.has(path.normalize(file.source))) neighbours.push(file)
+  const zeek: ZeekDirectory = {
+    joins: new ZeekJoins(settings.hashSeed),
+    running: new RunningTotals(),
   }
-  const joins = joined.length + neighbours.length > 0 ? new ZeekJoins(settings.hashSeed) : undefined
-  for (const file of neighbours)
-    for await (const event of readOne(file, settings, joins, progress)) void event
-  for (const file of [...joined, ...others]) yield* readOne(file, settings, joins, progress)
+  // A connection log that is named alone still has its neighbours: they are read, but not reported.
+  const connections = group.find((file) => CONNECTIONS.test(baseName(file)))
+  if (connections !== undefined && connections.source !== '-') {
+    const named = new Set(group.map((file) => path.normalize(file.source)))
+    for (const file of await siblingsOf(connections))
+      if (NAMING.test(baseName(file)) && !named.has(path.normalize(file.source)))
+        for await (const event of readOne(file, settings, zeek, progress)) void event
+  }
+  const inOrder = [...group].sort((a, b) => readingRank(a) - readingRank(b))
+  for (const file of inOrder) yield* readOne(file, settings, zeek, progress)
 }
 
 function unreadable(source: string, foundInDirectory: boolean, message: string): SensorEvent {
@@ -118,7 +135,7 @@ function unreadable(source: string, foundInDirectory: boolean, message: string):
 async function* readOne(
   file: InputFile,
   settings: SensorSettings,
-  joins: ZeekJoins | undefined,
+  zeek: ZeekDirectory,
   progress: (at: Progress) => void,
 ): AsyncGenerator<SensorEvent, void, void> {
   const { source, foundInDirectory } = file
@@ -131,7 +148,7 @@ async function* readOne(
   }
   try {
     const pending: Uint8Array<ArrayBuffer>[] = []
-    const decoding = startDecoder(source, input.head, settings, joins, (chunk) =>
+    const decoding = startDecoder(source, input.head, settings, zeek, (chunk) =>
       pending.push(chunk),
     )
     if (decoding === undefined) {
@@ -160,7 +177,7 @@ async function* readOne(
       noteError(decoder.stats, printable(problem))
       decoder.stats.broken = true
     }
-    chunks?.end()
+    chunks.end()
     while (pending.length > 0) yield { type: 'chunk', source, chunk: pending.shift()! }
     yield {
       type: 'input',
@@ -182,33 +199,30 @@ function unknownFormat(head: Uint8Array): string {
   return 'format not recognised: neither pcap, pcapng, a cloud flow log nor a Zeek log'
 }
 
-/** The decoder for what these first bytes look like; `chunks` is missing where only joins are filled. */
+/** The decoder for what these first bytes look like. */
 function startDecoder(
   source: string,
   head: Uint8Array,
   settings: SensorSettings,
-  joins: ZeekJoins | undefined,
+  zeek: ZeekDirectory,
   emit: (chunk: Uint8Array<ArrayBuffer>) => void,
-): { decoder: Decoder; chunks: ChunkWriter | undefined } | undefined {
-  const { sensor } = settings
+): { decoder: Decoder; chunks: ChunkWriter } | undefined {
+  const { sensor, localNets } = settings
+  const capture = sniffCapture(head)
+  const log = capture === undefined ? sniffLog(head, path.basename(source)) : undefined
+  const format = capture ?? log?.format
+  if (format === undefined) return undefined
   // A copy or a renamed file is the same origin; so is a capture and its gzip.
   const origin = `${sensor}/${sha256Hex(head).slice(0, 32)}`
-  const capture = sniffCapture(head)
-  if (capture !== undefined) {
-    const chunks = new ChunkWriter({ sensor, origin, format: capture }, emit)
-    return { decoder: captureDecoder(capture, settings, chunks), chunks }
-  }
-  const log = sniffLog(head, path.basename(source))
-  if (log === undefined) return undefined
-  if (joins !== undefined && isJoined(log.zeekPath))
-    return { decoder: zeekJoinDecoder(log.zeekPath, log.format, joins), chunks: undefined }
-  const chunks = new ChunkWriter({ sensor, origin, format: log.format }, emit)
-  return {
-    decoder: logDecoder(log.format, { sensor, ...(joins === undefined ? {} : { joins }) }, chunks),
-    chunks,
-  }
+  const chunks = new ChunkWriter({ sensor, origin, format }, emit)
+  if (capture !== undefined) return { decoder: captureDecoder(capture, settings, chunks), chunks }
+  const { format: logFormat, zeekPath } = log!
+  const decoder = isNaming(zeekPath)
+    ? zeekJoinDecoder(zeekPath, logFormat, zeek.joins, chunks)
+    : logDecoder(logFormat, { sensor, localNets, ...zeek, ...(zeekPath && { zeekPath }) }, chunks)
+  return { decoder, chunks }
 }
 
-function isJoined(zeekPath: string | undefined): zeekPath is 'ssl' | 'dns' | 'http' | 'quic' {
+function isNaming(zeekPath: string | undefined): zeekPath is 'ssl' | 'dns' | 'http' | 'quic' {
   return zeekPath === 'ssl' || zeekPath === 'dns' || zeekPath === 'http' || zeekPath === 'quic'
 }

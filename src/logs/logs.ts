@@ -2,7 +2,7 @@
 // `zeekJoinDecoder` reads the logs that name what a connection was for.
 
 import type { Network } from '../address.ts'
-import { ChunkWriter } from '../chunk.ts'
+import type { ChunkWriter } from '../chunk.ts'
 import type { Decoder } from '../decoder.ts'
 import { AwsParser } from './aws.ts'
 import { AzureParser } from './azure.ts'
@@ -83,13 +83,16 @@ function zeekDecoder(
 }
 
 /**
- * A decoder that reads an ssl, dns, http or quic log of Zeek into `joins` and writes no flow. A format that is not
- * Zeek's is read as TSV, and every line of it rejected.
+ * A decoder that reads an ssl, dns, http or quic log of Zeek into `joins`. It writes no flow to `chunks`, only
+ * coverage and rejects. A format that is not Zeek's is read as TSV, and every line of it rejected.
  */
-export function zeekJoinDecoder(path: JoinedStream, format: LogFormat, joins: ZeekJoins): Decoder {
+export function zeekJoinDecoder(
+  path: JoinedStream,
+  format: LogFormat,
+  joins: ZeekJoins,
+  chunks: ChunkWriter,
+): Decoder {
   const zeek = format === 'zeek-json' ? format : 'zeek-tsv'
-  // Rejects of these logs are told in the statistics; there is no chunk of this input that could carry them.
-  const nowhere = new ChunkWriter({ sensor: '', origin: '', format: zeek }, () => {})
-  const report = new LogReport(zeek, 'zeek', nowhere)
+  const report = new LogReport(zeek, 'zeek', chunks)
   return zeekDecoder(zeek, report, new ZeekNames(report, path, joins), path)
 }

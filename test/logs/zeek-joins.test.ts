@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import { ChunkWriter, chunkPart, decodeChunk } from '../../src/chunk.ts'
 import { type LogFormat, ZeekJoins, zeekJoinDecoder } from '../../src/logs/logs.ts'
 import type { NameClaim } from '../../src/logs/zeek-joins.ts'
 import { pushAll, type Row, readLog } from './read-log.ts'
 import { CONN_ROW, type ZeekFields, zeekJson, zeekTsv } from './zeek-writer.ts'
+
+const ORIGIN = { sensor: 'lab', origin: 'lab/0' }
+
+/** For logs that are read for their names alone. */
+const nowhere = (format: LogFormat) => new ChunkWriter({ ...ORIGIN, format }, () => {})
 
 type Stream = 'ssl' | 'dns' | 'http' | 'quic'
 
@@ -16,7 +22,7 @@ function named(
   const write = (path: string, rows: ZeekFields[]) =>
     format === 'zeek-tsv' ? zeekTsv(path, rows) : zeekJson(rows)
   for (const [stream, rows] of Object.entries(logs)) {
-    const decoder = zeekJoinDecoder(stream as Stream, format, joins)
+    const decoder = zeekJoinDecoder(stream as Stream, format, joins, nowhere(format))
     pushAll(decoder, Buffer.from(write(stream, rows)), 13)
     expect(decoder.stats.errors).toEqual([])
     expect(decoder.stats.accepted).toBeGreaterThanOrEqual(1)
@@ -183,17 +189,26 @@ test('connections of other uids get nothing', () => {
 
 test('another stream is not taken for this one, though it shares columns', () => {
   const joins = new ZeekJoins()
-  const decoder = zeekJoinDecoder('dns', 'zeek-tsv', joins)
+  const decoder = zeekJoinDecoder('dns', 'zeek-tsv', joins, nowhere('zeek-tsv'))
   pushAll(decoder, Buffer.from(zeekTsv('dhcp', [DNS])))
   expect(decoder.stats).toMatchObject({ accepted: 0, rejected: 0, skipped: 10 })
 })
 
-test('bad rows of a joined log are counted, and the good ones are read', () => {
+test('bad rows of a joined log are counted and kept, and the good ones are read', () => {
   const joins = new ZeekJoins()
-  const decoder = zeekJoinDecoder('ssl', 'zeek-tsv', joins)
+  const chunks: Uint8Array[] = []
+  const writer = new ChunkWriter({ ...ORIGIN, format: 'zeek-tsv' }, (chunk) => chunks.push(chunk))
+  const decoder = zeekJoinDecoder('ssl', 'zeek-tsv', joins, writer)
   pushAll(decoder, Buffer.from(zeekTsv('ssl', [{ ...SSL, ts: 'never' }, SSL])))
+  writer.end()
   expect(decoder.stats).toMatchObject({ lines: 11, accepted: 1, rejected: 1, skipped: 9 })
   expect(joins.size).toBe(1)
+  const rejects = chunkPart(decodeChunk(chunks[0]!), 'rejects')
+  expect([rejects?.rows, rejects?.columns.at[0], rejects?.columns.unit.get(0)]).toEqual([
+    1,
+    9,
+    'line',
+  ])
 })
 
 test('the oldest connection is given up when there are too many, and that is counted', () => {
