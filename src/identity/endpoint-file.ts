@@ -43,7 +43,7 @@ const endpoint = z.strictObject({
   provider: text,
   role: z.enum(ENDPOINT_ROLES),
   match: z.preprocess(
-    (value) => (Array.isArray(value) ? value : [value]),
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
     z.array(pattern).min(1).max(1000),
   ),
   evidence: text,
