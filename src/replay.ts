@@ -11,6 +11,7 @@ import { type Report, type ReportInput, reportInput } from './report.ts'
 import { buildReport } from './report-build.ts'
 import type { Progress, SensorEvent, SensorSettings } from './sensor.ts'
 import { compileSnapshot, openSnapshot, shareSnapshot } from './snapshot.ts'
+import { steadfast } from './store/steadfast.ts'
 import { openStore } from './store/store.ts'
 import { parseStoreTarget, TEMPORARY } from './store/store-target.ts'
 import { startThreads } from './threads.ts'
@@ -49,7 +50,8 @@ export async function runReplay(options: ReplayOptions): Promise<Report> {
   const started = options.now()
   const parts: Record<string, number> = {}
   const loaded = await loadScopes(options.agents)
-  await using store = disposable(await openStore(parseStoreTarget(options.store ?? TEMPORARY)))
+  const opened = await openStore(parseStoreTarget(options.store ?? TEMPORARY))
+  await using store = disposable(steadfast(opened, options.signal))
   parts.open = options.now() - started
 
   const threads = startThreads(options.threads)

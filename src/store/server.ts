@@ -9,18 +9,27 @@ import { type StoreTarget, targetAddress } from './store-target.ts'
 
 export type ServerTarget = Extract<StoreTarget, { kind: 'server' }>
 
-const REQUEST_MS_MAX = 600_000
-/** How long a server may take to say that it is there. */
-const HELLO_MS_MAX = 15_000
+/** Bounds of waiting for a server, in milliseconds. */
+export interface ServerPatience {
+  /** To say that it is there. */
+  hello: number
+  /** Without a byte, once it runs a statement. */
+  request: number
+}
+
+export const SERVER_PATIENCE: ServerPatience = { hello: 15_000, request: 600_000 }
 
 /**
  * Connects and asks a first question, so that a wrong address or password is known now.
  * @throws StoreUnreachableError, StoreAccessError
  */
-export async function openServer(target: ServerTarget): Promise<Engine> {
-  const engine = new ServerEngine(target)
+export async function openServer(
+  target: ServerTarget,
+  patience: ServerPatience = SERVER_PATIENCE,
+): Promise<Engine> {
+  const engine = new ServerEngine(target, patience)
   try {
-    await engine.hello()
+    await engine.hello(patience.hello)
   } catch (error) {
     await engine.close()
     throw error
@@ -35,7 +44,7 @@ class ServerEngine implements Engine {
   #running = new Set<Promise<unknown>>()
   #closed = false
 
-  constructor(target: ServerTarget) {
+  constructor(target: ServerTarget, patience: ServerPatience) {
     this.address = targetAddress(target)
     const connection = {
       url: target.url,
@@ -43,7 +52,7 @@ class ServerEngine implements Engine {
       password: target.password,
       database: target.database,
       application: 'bailiwick',
-      request_timeout: REQUEST_MS_MAX,
+      request_timeout: patience.request,
       // What goes wrong is thrown and told once, by whoever asked.
       log: { level: ClickHouseLogLevel.OFF },
     }
@@ -56,13 +65,15 @@ class ServerEngine implements Engine {
         max_result_rows: '1000000',
         result_overflow_mode: 'throw',
         output_format_json_quote_64bit_integers: 0,
+        // An error in the middle of a result is then the answer, not a torn result.
+        wait_end_of_query: 1,
         readonly: '1',
       },
     })
   }
 
-  async hello(): Promise<void> {
-    const signal = AbortSignal.timeout(HELLO_MS_MAX)
+  async hello(millis: number): Promise<void> {
+    const signal = AbortSignal.timeout(millis)
     try {
       const result = await this.#writer.query({
         query: 'SELECT 1 AS one',

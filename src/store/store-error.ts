@@ -64,6 +64,9 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   'EPIPE',
 ])
 
+/** All that the client says when nothing was heard for its request_timeout; it has no code. */
+const CLIENT_TIMEOUT = 'Timeout error.'
+
 /** The `code` of an error: ClickHouse's number, the system's word, or undefined. */
 export function errorCode(error: unknown): number | string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
@@ -86,6 +89,12 @@ export function storeError(error: unknown, address: string, doing: string): Stor
   if (typeof code === 'string' && NETWORK_CODES.has(code))
     return new StoreUnreachableError(
       `the store at ${address} cannot be reached (${code}): start the ClickHouse server or correct the URL`,
+      options,
+    )
+  // Not retriable: the patience of one request is long enough for all.
+  if (typeof code !== 'number' && words === CLIENT_TIMEOUT)
+    return new StoreError(
+      `the store at ${address} does not answer any more: see what the ClickHouse server does, start it anew and run again`,
       options,
     )
   if (typeof code !== 'number') return new StoreError(`${doing}: ${words}`, options)
