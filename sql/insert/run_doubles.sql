@@ -6,7 +6,7 @@ SETTINGS
   max_bytes_before_external_group_by = 268435456
 SELECT toUUID('<run>'), 'judgement', cityHash64(flow_id, side) AS hash
 FROM judgements
-WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_rulings(run = '<run>'))
+WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_chunks WHERE run = '<run>')
 GROUP BY hash
 HAVING count() > 1
 UNION ALL

@@ -25,10 +25,12 @@ ENGINE = MergeTree
 ORDER BY (chunk_id, ruling, state)
 SETTINGS non_replicated_deduplication_window = 10000;
 
--- Which chunks a run of the command line read, also those that were stored before: its report is about them.
+-- Which chunks a run of the command line read, also those that were stored before: its report is about them, and
+-- about the ruling that held of each at the run's end.
 CREATE TABLE IF NOT EXISTS run_chunks (
   run UUID,
   chunk_id UUID,
+  ruling UInt16,
   noted_at DateTime DEFAULT now()
 )
 ENGINE = MergeTree

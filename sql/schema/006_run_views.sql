@@ -1,10 +1,5 @@
 -- The same for one run of the command line, however much else the store holds: parameterized views that see the
 -- chunks of the run alone. FROM run_judgements(run = '...').
-CREATE OR REPLACE VIEW run_rulings AS
-SELECT chunk_id, max(c.ruling) AS ruling
-FROM chunks AS c
-WHERE c.state = 'complete' AND chunk_id IN (SELECT chunk_id FROM run_chunks WHERE run = {run:UUID})
-GROUP BY chunk_id;
 
 -- Judgements that hold, each side of each flow once. Only those that a run has more than once are aggregated; see
 -- judgements_current for which one holds.
@@ -32,7 +27,7 @@ SELECT
   j.reason_evidence AS reason_evidence,
   j.alert_id AS alert_id
 FROM judgements AS j
-WHERE (j.chunk_id, j.ruling) IN (SELECT chunk_id, ruling FROM run_rulings(run = {run:UUID}))
+WHERE (j.chunk_id, j.ruling) IN (SELECT chunk_id, ruling FROM run_chunks WHERE run = {run:UUID})
   AND cityHash64(j.flow_id, j.side) NOT IN (
     SELECT hash FROM run_doubles WHERE run = {run:UUID} AND kind = 'judgement'
   )
@@ -73,7 +68,7 @@ FROM (
       bitShiftRight(cityHash64(chunk_id, row), 20)
     ) AS weight
   FROM judgements
-  WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_rulings(run = {run:UUID}))
+  WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_chunks WHERE run = {run:UUID})
     AND cityHash64(flow_id, side) IN (
       SELECT hash FROM run_doubles WHERE run = {run:UUID} AND kind = 'judgement'
     )
@@ -84,7 +79,7 @@ GROUP BY flow_id, side;
 CREATE OR REPLACE VIEW run_findings AS
 SELECT *
 FROM findings
-WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_rulings(run = {run:UUID}))
+WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_chunks WHERE run = {run:UUID})
   AND cityHash64(flow_id, side) NOT IN (
     SELECT hash FROM run_doubles WHERE run = {run:UUID} AND kind = 'judgement'
   )
@@ -93,7 +88,7 @@ SELECT *
 FROM (
   SELECT *
   FROM findings
-  WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_rulings(run = {run:UUID}))
+  WHERE (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM run_chunks WHERE run = {run:UUID})
     AND cityHash64(flow_id, side) IN (
       SELECT hash FROM run_doubles WHERE run = {run:UUID} AND kind = 'judgement'
     )

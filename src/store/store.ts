@@ -82,7 +82,11 @@ async function openEngine(target: StoreTarget, memoryBytes: number): Promise<Eng
   }
 }
 
-const RUN_CHUNKS_COLUMNS = { run: 'uuid', chunk_id: 'uuid' } as const satisfies Columns
+const RUN_CHUNKS_COLUMNS = {
+  run: 'uuid',
+  chunk_id: 'uuid',
+  ruling: 'u16',
+} as const satisfies Columns
 
 /** The store over an engine that is open and migrated; `openStore` makes it. */
 export class EngineStore implements Store {
@@ -110,11 +114,13 @@ export class EngineStore implements Store {
   async noteRun(run: string, chunkIds: readonly string[]): Promise<void> {
     const runBytes = parseUuid(run)
     if (chunkIds.length === 0) return
+    const states = await this.completed(chunkIds)
     const block = new Block(RUN_CHUNKS_COLUMNS, chunkIds.length)
     for (const id of chunkIds) {
       const row = block.add()
       block.columns.run.set(runBytes, row * 16)
       block.columns.chunk_id.set(parseUuid(id), row * 16)
+      block.columns.ruling[row] = states.get(id)?.held?.ruling ?? 0
     }
     await insertBlock(this.#engine, 'run_chunks', RUN_CHUNKS_COLUMNS, encodeBlock(block))
     await this.#engine.command(readSql('insert/run_doubles').replaceAll('<run>', run))
