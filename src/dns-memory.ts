@@ -1,7 +1,9 @@
 // What a client's own DNS told it: which names it was given for an address, and which addresses for a name. This is the
 // evidence that joins a name to a flow without one, and that proves or contradicts a name that a flow claims.
 
+import { doubled, Groups } from './dns-groups.ts'
 import type { NameProof } from './flow.ts'
+import { NameTable, NameText } from './name-table.ts'
 
 /** An answer is good for its TTL and this much longer: resolvers, runtimes and connection pools hold on to it. */
 export const SLACK_SECONDS = 3_600
@@ -12,48 +14,51 @@ export const MAX_NAMES = 8
 /** Entries kept of one (client, address) and of one (client, name); one more pushes out the oldest of them. */
 export const MAX_GROUP = 64
 
-interface Entry {
-  readonly client: string
-  readonly address: string
-  readonly name: string
-  /** Microseconds: when it was first learned, and until when it is good. */
-  first: number
-  expires: number
-  /** Neighbours in the list of all entries, by when they were last learned. */
-  older: Entry | undefined
-  newer: Entry | undefined
-}
+/** The words of a key: the client's four, then those of the address, or the number of the name. */
+const CLIENT = 0
+const ADDRESS = 4
+const NAME = 4
 
-/** Entries of one (client, address) or (client, name), the one learned last at the end. */
-interface Group {
-  readonly entries: Entry[]
-  /** Until then an entry that was given up would have been good, so that none is found proves nothing. */
-  forgotUntil: number
-}
+const NO_NAMES: readonly string[] = []
 
 /**
  * A bounded memory of (client, name, address) triples. When it is full, the one learned longest ago goes.
  *
- * Addresses and names are used as Map keys in the form of strings only: V8 hashes those with a secret of the
- * process, so nobody outside can choose colliding ones, and no answer depends on it.
+ * A triple is an entry: a number, which is in three lists by when it was last learned: of all entries, of those of its
+ * client and address, and of those of its client and name. No answer depends on the seed.
  */
 export class DnsMemory {
   readonly #capacity: number
-  readonly #byAddress = new Map<string, Group>()
-  readonly #byName = new Map<string, Group>()
-  #oldest: Entry | undefined
-  #newest: Entry | undefined
-  #size = 0
+  readonly #names: NameTable
+  readonly #all: Groups
+  readonly #byAddress: Groups
+  readonly #byName: Groups
+  /** Microseconds, two for each entry: when it was first learned, and until when it is good. */
+  #times = new Float64Array(128)
+  /** Numbers of entries that are free, and the first one never used. */
+  readonly #free: number[] = []
+  #fresh = 0
   #evicted = 0
+  readonly #asked = new NameText()
 
-  /** @param capacity triples at most, about 300 bytes each */
-  constructor(capacity = 65_536) {
+  /**
+   * @param seed four secret words for the hashes, so that nobody outside can choose keys that collide
+   * @param capacity triples at most, about 200 bytes each
+   */
+  constructor(seed: Int32Array, capacity = 65_536) {
     this.#capacity = Math.max(1, capacity)
+    this.#names = new NameTable(seed)
+    this.#all = new Groups(seed, 0)
+    this.#all.make()
+    this.#byAddress = new Groups(seed, ADDRESS + 4)
+    // The time of a group: until then an entry that was given up would have been good, so that none is found proves
+    // nothing.
+    this.#byName = new Groups(seed, NAME + 1)
   }
 
   /** Triples held. */
   get size(): number {
-    return this.#size
+    return this.#all.count(0)
   }
 
   /** Triples that were given up for want of room while they were still good. */
@@ -62,32 +67,34 @@ export class DnsMemory {
   }
 
   /**
-   * `client` was given `address` for `name`.
-   * @param client 16 bytes at `clientAt`, and so `address`
+   * `client` was given `count` addresses for `name`, in this order.
+   * @param client 16 bytes at `clientAt`
    * @param name in the form of `hostName`
+   * @param addresses 16 bytes each, from 0
+   * @param ttls seconds, one for each address
    * @param timeMicros time of the answer
    */
   learn(
     client: Uint8Array,
     clientAt: number,
-    name: string,
-    address: Uint8Array,
-    addressAt: number,
+    name: NameText,
+    addresses: Uint8Array,
+    ttls: Uint32Array,
+    count: number,
     timeMicros: number,
-    ttlSeconds: number,
   ): void {
-    const who = textOf16(client, clientAt)
-    const where = textOf16(address, addressAt)
-    const expires = timeMicros + (Math.min(ttlSeconds, MAX_TTL_SECONDS) + SLACK_SECONDS) * 1e6
-    const known = this.#byName.get(who + name)?.entries.find((entry) => entry.address === where)
-    if (known === undefined) return this.#insert(who, name, where, timeMicros, expires)
-    // An answer that had run out is learned anew; a good one stays good since it was first given.
-    known.first = timeMicros > known.expires ? timeMicros : Math.min(known.first, timeMicros)
-    known.expires = Math.max(known.expires, expires)
-    this.#unlink(known)
-    this.#link(known)
-    toEnd(this.#byAddress.get(who + where)!.entries, known)
-    toEnd(this.#byName.get(who + name)!.entries, known)
+    if (count === 0) return
+    const number = this.#names.hold(name)
+    this.#aimAtName(client, clientAt, number)
+    for (let i = 0; i < count; i++) {
+      const ttl = Math.min(ttls[i]!, MAX_TTL_SECONDS)
+      const expires = timeMicros + (ttl + SLACK_SECONDS) * 1e6
+      this.#aimAtAddress(client, clientAt, addresses, 16 * i)
+      const known = this.#meeting(this.#byAddress.find(), this.#byName.find())
+      if (known < 0) this.#insert(number, timeMicros, expires)
+      else this.#renew(known, timeMicros, expires)
+    }
+    this.#names.release(number)
   }
 
   /** Names that the client had been given for the address and that are still good, newest first, at most MAX_NAMES. */
@@ -98,14 +105,13 @@ export class DnsMemory {
     addressAt: number,
     timeMicros: number,
   ): readonly string[] {
-    const key = textOf16(client, clientAt) + textOf16(address, addressAt)
-    const entries = this.#byAddress.get(key)?.entries
-    if (entries === undefined) return []
+    this.#aimAtAddress(client, clientAt, address, addressAt)
+    const group = this.#byAddress.find()
+    if (group < 0) return NO_NAMES
     const names: string[] = []
-    for (let i = entries.length - 1; i >= 0 && names.length < MAX_NAMES; i--) {
-      const entry = entries[i]!
-      if (isGood(entry, timeMicros)) names.push(entry.name)
-    }
+    let entry = this.#byAddress.newest(group)
+    for (; entry >= 0 && names.length < MAX_NAMES; entry = this.#byAddress.older(entry))
+      if (this.#isGood(entry, timeMicros)) names.push(this.#names.text(this.#nameOf(entry)))
     return names
   }
 
@@ -121,105 +127,113 @@ export class DnsMemory {
     addressAt: number,
     timeMicros: number,
   ): NameProof {
-    const group = this.#byName.get(textOf16(client, clientAt) + name)
-    if (group === undefined) return 'unconfirmed'
-    const where = textOf16(address, addressAt)
-    let others = false
-    for (const entry of group.entries) {
-      if (entry.address === where) return isGood(entry, timeMicros) ? 'confirmed' : 'unconfirmed'
-      if (isGood(entry, timeMicros)) others = true
-    }
-    return others && group.forgotUntil < timeMicros ? 'contradicted' : 'unconfirmed'
+    const number = this.#asked.take(name) ? this.#names.find(this.#asked) : -1
+    if (number < 0) return 'unconfirmed'
+    this.#aimAtName(client, clientAt, number)
+    const group = this.#byName.find()
+    if (group < 0) return 'unconfirmed'
+    this.#aimAtAddress(client, clientAt, address, addressAt)
+    const here = this.#meeting(this.#byAddress.find(), group)
+    if (here >= 0) return this.#isGood(here, timeMicros) ? 'confirmed' : 'unconfirmed'
+    if (this.#byName.times[group]! >= timeMicros) return 'unconfirmed'
+    for (let entry = this.#byName.newest(group); entry >= 0; entry = this.#byName.older(entry))
+      if (this.#isGood(entry, timeMicros)) return 'contradicted'
+    return 'unconfirmed'
   }
 
-  #insert(who: string, name: string, where: string, first: number, expires: number): void {
-    if (this.#size === this.#capacity) this.#forget(this.#oldest!, first)
-    const entry: Entry = {
-      client: who,
-      address: where,
-      name,
-      first,
-      expires,
-      older: undefined,
-      newer: undefined,
-    }
-    this.#link(entry)
-    this.#size++
-    for (const [groups, key] of [
-      [this.#byAddress, who + where],
-      [this.#byName, who + name],
-    ] as const) {
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, { entries: [entry], forgotUntil: 0 })
-      else {
-        group.entries.push(entry)
-        if (group.entries.length > MAX_GROUP) this.#forget(group.entries[0]!, first)
-      }
-    }
+  #insert(name: number, first: number, expires: number): void {
+    if (this.size === this.#capacity) this.#forget(this.#all.oldest(0), first)
+    const entry = this.#free.pop() ?? this.#fresh++
+    if (2 * entry >= this.#times.length)
+      this.#times = doubled(this.#times, new Float64Array(this.#times.length * 2))
+    this.#times[2 * entry] = first
+    this.#times[2 * entry + 1] = expires
+    this.#all.append(0, entry)
+    this.#names.holdAgain(name)
+    // Looked for again, because what is forgotten may take its groups with it.
+    this.#join(this.#byAddress, entry, first)
+    this.#join(this.#byName, entry, first)
   }
 
-  #forget(entry: Entry, timeMicros: number): void {
-    this.#unlink(entry)
-    this.#size--
-    if (entry.expires >= timeMicros) this.#evicted++
-    for (const [groups, key] of [
-      [this.#byAddress, entry.client + entry.address],
-      [this.#byName, entry.client + entry.name],
-    ] as const) {
-      const group = groups.get(key)!
-      const at = group.entries.indexOf(entry)
-      // It may have to leave one group for the sake of the other, which it had not entered yet.
-      if (at >= 0) group.entries.splice(at, 1)
-      group.forgotUntil = Math.max(group.forgotUntil, entry.expires)
-      if (group.entries.length === 0) groups.delete(key)
+  /** Puts a new entry into the group of the key in hand. */
+  #join(groups: Groups, entry: number, timeMicros: number): void {
+    const known = groups.find()
+    const group = known < 0 ? groups.make() : known
+    groups.append(group, entry)
+    if (groups.count(group) > MAX_GROUP) this.#forget(groups.oldest(group), timeMicros)
+  }
+
+  #renew(entry: number, timeMicros: number, expires: number): void {
+    const times = this.#times
+    const first = times[2 * entry]!
+    const until = times[2 * entry + 1]!
+    // An answer that had run out is learned anew; a good one stays good since it was first given.
+    times[2 * entry] = timeMicros > until ? timeMicros : Math.min(first, timeMicros)
+    times[2 * entry + 1] = Math.max(until, expires)
+    this.#all.renew(entry)
+    this.#byAddress.renew(entry)
+    this.#byName.renew(entry)
+  }
+
+  #forget(entry: number, timeMicros: number): void {
+    const expires = this.#times[2 * entry + 1]!
+    if (expires >= timeMicros) this.#evicted++
+    this.#names.release(this.#nameOf(entry))
+    this.#all.take(entry)
+    this.#leave(this.#byAddress, entry, expires)
+    this.#leave(this.#byName, entry, expires)
+    this.#free.push(entry)
+  }
+
+  #leave(groups: Groups, entry: number, expires: number): void {
+    const group = groups.groupOf(entry)
+    groups.take(entry)
+    if (expires > groups.times[group]!) groups.times[group] = expires
+    if (groups.count(group) === 0) groups.remove(group)
+  }
+
+  /** The entry that is in both groups, or -1; a group that is not there has the number -1. */
+  #meeting(withAddress: number, withName: number): number {
+    if (withAddress < 0 || withName < 0) return -1
+    const byAddress = this.#byAddress
+    const byName = this.#byName
+    if (byName.count(withName) <= byAddress.count(withAddress)) {
+      for (let entry = byName.newest(withName); entry >= 0; entry = byName.older(entry))
+        if (byAddress.groupOf(entry) === withAddress) return entry
+    } else {
+      for (let entry = byAddress.newest(withAddress); entry >= 0; entry = byAddress.older(entry))
+        if (byName.groupOf(entry) === withName) return entry
     }
+    return -1
   }
 
-  /** Appends the entry to the list as the one learned last. */
-  #link(entry: Entry): void {
-    entry.older = this.#newest
-    entry.newer = undefined
-    if (this.#newest === undefined) this.#oldest = entry
-    else this.#newest.newer = entry
-    this.#newest = entry
+  #nameOf(entry: number): number {
+    return this.#byName.keyWord(this.#byName.groupOf(entry), NAME)
   }
 
-  #unlink(entry: Entry): void {
-    if (entry.older === undefined) this.#oldest = entry.newer
-    else entry.older.newer = entry.newer
-    if (entry.newer === undefined) this.#newest = entry.older
-    else entry.newer.older = entry.older
+  #isGood(entry: number, timeMicros: number): boolean {
+    return this.#times[2 * entry]! <= timeMicros && timeMicros <= this.#times[2 * entry + 1]!
+  }
+
+  #aimAtAddress(client: Uint8Array, clientAt: number, address: Uint8Array, addressAt: number) {
+    const { key } = this.#byAddress
+    readWords(client, clientAt, key, CLIENT)
+    readWords(address, addressAt, key, ADDRESS)
+    this.#byAddress.aim()
+  }
+
+  #aimAtName(client: Uint8Array, clientAt: number, name: number): void {
+    const { key } = this.#byName
+    readWords(client, clientAt, key, CLIENT)
+    key[NAME] = name
+    this.#byName.aim()
   }
 }
 
-function isGood(entry: Entry, timeMicros: number): boolean {
-  return entry.first <= timeMicros && timeMicros <= entry.expires
-}
-
-function toEnd(entries: Entry[], entry: Entry): void {
-  if (entries[entries.length - 1] === entry) return
-  entries.splice(entries.indexOf(entry), 1)
-  entries.push(entry)
-}
-
-/** 16 bytes as a string of 16 characters, made in one piece because Map keys of joined pieces are slow. */
-function textOf16(b: Uint8Array, at: number): string {
-  return String.fromCharCode(
-    b[at]!,
-    b[at + 1]!,
-    b[at + 2]!,
-    b[at + 3]!,
-    b[at + 4]!,
-    b[at + 5]!,
-    b[at + 6]!,
-    b[at + 7]!,
-    b[at + 8]!,
-    b[at + 9]!,
-    b[at + 10]!,
-    b[at + 11]!,
-    b[at + 12]!,
-    b[at + 13]!,
-    b[at + 14]!,
-    b[at + 15]!,
-  )
+/** 16 bytes as four words. */
+function readWords(bytes: Uint8Array, at: number, to: Int32Array, toAt: number): void {
+  for (let i = 0; i < 4; i++) {
+    const b = at + 4 * i
+    to[toAt + i] = (bytes[b]! << 24) | (bytes[b + 1]! << 16) | (bytes[b + 2]! << 8) | bytes[b + 3]!
+  }
 }

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseAddress } from '../src/address.ts'
 import { DnsMemory, MAX_GROUP, MAX_NAMES, SLACK_SECONDS } from '../src/dns-memory.ts'
+import type { NameProof } from '../src/flow.ts'
+import { NameText } from '../src/name-table.ts'
 
 const SECOND = 1e6
 const client = parseAddress('10.0.0.5')!
@@ -11,6 +13,15 @@ const cdn = parseAddress('192.0.2.2')!
 
 const address = (n: number) => parseAddress(`198.51.${n >> 8}.${n & 255}`)!
 
+const SEED = Int32Array.of(1, 2, 3, 4)
+const memoryOf = (capacity?: number, seed = SEED) => new DnsMemory(seed, capacity)
+
+function nameOf(text: string): NameText {
+  const name = new NameText()
+  if (!name.take(text)) throw new Error(`no name: ${text}`)
+  return name
+}
+
 function learn(
   memory: DnsMemory,
   name: string,
@@ -19,7 +30,7 @@ function learn(
   ttl = 60,
   who = client,
 ) {
-  memory.learn(who, 0, name, to, 0, seconds * SECOND, ttl)
+  memory.learn(who, 0, nameOf(name), to, Uint32Array.of(ttl), 1, seconds * SECOND)
 }
 const names = (memory: DnsMemory, to: Uint8Array, seconds: number, who = client) =>
   memory.names(who, 0, to, 0, seconds * SECOND)
@@ -28,7 +39,7 @@ const proof = (memory: DnsMemory, name: string, to: Uint8Array, seconds: number,
 
 describe('DnsMemory', () => {
   it('tells the names that this client was given for an address, newest first', () => {
-    const memory = new DnsMemory()
+    const memory = memoryOf()
     learn(memory, 'a.example', web, 1)
     learn(memory, 'b.example', web, 2)
     learn(memory, 'c.example', cdn, 3)
@@ -39,7 +50,7 @@ describe('DnsMemory', () => {
   })
 
   it('proves a name by this client only', () => {
-    const memory = new DnsMemory()
+    const memory = memoryOf()
     learn(memory, 'a.example', web, 1)
     expect(proof(memory, 'a.example', web, 2)).toBe('confirmed')
     expect(proof(memory, 'a.example', cdn, 2)).toBe('contradicted')
@@ -51,7 +62,7 @@ describe('DnsMemory', () => {
   })
 
   it('knows nothing before the answer, and forgets it after its time and some slack', () => {
-    const memory = new DnsMemory()
+    const memory = memoryOf()
     learn(memory, 'a.example', web, 100, 60)
     const last = 100 + 60 + SLACK_SECONDS
     expect(names(memory, web, 99)).toEqual([])
@@ -64,7 +75,7 @@ describe('DnsMemory', () => {
   })
 
   it('a renewed answer is good from its first moment on, one that had run out only from the new one', () => {
-    const memory = new DnsMemory()
+    const memory = memoryOf()
     learn(memory, 'a.example', web, 100, 60)
     learn(memory, 'a.example', web, 150, 60)
     expect(names(memory, web, 100)).toEqual(['a.example'])
@@ -74,7 +85,7 @@ describe('DnsMemory', () => {
   })
 
   it('gives up the answer learned longest ago when it is full, and then contradicts no more', () => {
-    const memory = new DnsMemory(3)
+    const memory = memoryOf(3)
     learn(memory, 'a.example', address(1), 1)
     learn(memory, 'b.example', address(2), 2)
     learn(memory, 'a.example', address(3), 3)
@@ -93,7 +104,7 @@ describe('DnsMemory', () => {
   })
 
   it('bounds the addresses of a name and the names of an address', () => {
-    const memory = new DnsMemory()
+    const memory = memoryOf()
     for (let i = 0; i < MAX_GROUP + 10; i++) learn(memory, 'many.example', address(i), i)
     expect(memory.size).toBe(MAX_GROUP)
     expect(memory.evicted).toBe(10)
@@ -114,7 +125,7 @@ describe('DnsMemory', () => {
     })
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {
-        const memory = new DnsMemory()
+        const memory = memoryOf()
         const said: { name: string; to: number; who: Uint8Array; first: number; until: number }[] =
           []
         let now = 1_000
@@ -151,10 +162,111 @@ describe('DnsMemory', () => {
   })
 
   it('stays within its bound and in order under a stream of new names', () => {
-    const memory = new DnsMemory(500)
+    const memory = memoryOf(500)
     for (let i = 0; i < 5_000; i++) learn(memory, `n${i}.example`, address(i % 40), i)
     expect(memory.size).toBe(500)
     expect(memory.evicted).toBe(4_500)
     expect(names(memory, address(39), 5_000)[0]).toBe('n4999.example')
   })
+
+  it('agrees with a plain list that is bounded alike, under any seed', () => {
+    // Few of each, so that answers come again, groups overflow and the memory is full most of the time.
+    const event = fc.record({
+      who: fc.constantFrom(client, other),
+      name: fc.constantFrom('a', 'b', 'c.example', 'dddd', ''),
+      from: fc.integer({ min: 1, max: 150 }),
+      count: fc.integer({ min: 0, max: 40 }),
+      wait: fc.integer({ min: 0, max: 400 }),
+      ttl: fc.integer({ min: 0, max: 4_000 }),
+    })
+    const seeds = fc.tuple(fc.integer(), fc.integer(), fc.integer(), fc.integer())
+    const bounded = (capacity: number) => fc.tuple(fc.constant(capacity), seeds)
+    const settings = fc.oneof(bounded(1), bounded(20), bounded(100), bounded(200))
+    fc.assert(
+      fc.property(settings, fc.array(event, { maxLength: 60 }), ([capacity, seed], events) => {
+        const memory = memoryOf(capacity, Int32Array.from(seed))
+        const plain = new PlainMemory(capacity)
+        let now = 1_000
+        for (const { who, name, from, count, wait, ttl } of events) {
+          now += wait
+          const addresses = new Uint8Array(16 * count)
+          for (let i = 0; i < count; i++) addresses.set(address(from + i), 16 * i)
+          const ttls = new Uint32Array(count).fill(ttl)
+          memory.learn(who, 0, nameOf(name), addresses, ttls, count, now * SECOND)
+          for (let i = 0; i < count; i++)
+            plain.learn(`${who}`, name, `${address(from + i)}`, now, now + ttl + SLACK_SECONDS)
+          const to = address(from + (count >> 1))
+          expect(names(memory, to, now, who)).toEqual(plain.names(`${who}`, `${to}`, now))
+          for (const asked of ['a', 'b', 'c.example'])
+            expect(proof(memory, asked, to, now, who)).toBe(
+              plain.proof(`${who}`, asked, `${to}`, now),
+            )
+        }
+        expect(memory.size).toBe(plain.entries.length)
+        expect(memory.evicted).toBe(plain.evicted)
+      }),
+    )
+  })
+
+  it('takes a name that no DNS message can hold for one that it was never told', () => {
+    const memory = memoryOf()
+    learn(memory, 'a.example', web, 1)
+    expect(proof(memory, 'a.example…', web, 2)).toBe('unconfirmed')
+    expect(proof(memory, 'a'.repeat(5_000), web, 2)).toBe('unconfirmed')
+  })
 })
+
+/** The same memory as one list, the entry learned last at its end. */
+class PlainMemory {
+  readonly entries: { who: string; name: string; to: string; first: number; until: number }[] = []
+  evicted = 0
+  readonly #capacity: number
+  readonly #forgotUntil = new Map<string, number>()
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  learn(who: string, name: string, to: string, now: number, until: number): void {
+    const at = this.entries.findIndex((x) => x.who === who && x.name === name && x.to === to)
+    if (at >= 0) {
+      const [known] = this.entries.splice(at, 1)
+      const first = now > known!.until ? now : known!.first
+      this.entries.push({ who, name, to, first, until: Math.max(known!.until, until) })
+      return
+    }
+    if (this.entries.length === this.#capacity) this.#forget(0, now)
+    this.entries.push({ who, name, to, first: now, until })
+    for (const alike of [
+      (x: { who: string; to: string }) => x.who === who && x.to === to,
+      (x: { who: string; name: string }) => x.who === who && x.name === name,
+    ])
+      if (this.entries.filter(alike).length > MAX_GROUP)
+        this.#forget(this.entries.findIndex(alike), now)
+  }
+
+  names(who: string, to: string, now: number): string[] {
+    const good = this.entries.filter((x) => x.who === who && x.to === to && now <= x.until)
+    return good
+      .map((x) => x.name)
+      .reverse()
+      .slice(0, MAX_NAMES)
+  }
+
+  proof(who: string, name: string, to: string, now: number): NameProof {
+    const all = this.entries.filter((x) => x.who === who && x.name === name)
+    const here = all.find((x) => x.to === to)
+    if (here !== undefined) return now <= here.until ? 'confirmed' : 'unconfirmed'
+    const forgot = (this.#forgotUntil.get(`${who} ${name}`) ?? 0) >= now
+    return !forgot && all.some((x) => now <= x.until) ? 'contradicted' : 'unconfirmed'
+  }
+
+  #forget(at: number, now: number): void {
+    const { who, name, until } = this.entries.splice(at, 1)[0]!
+    if (until >= now) this.evicted++
+    const key = `${who} ${name}`
+    const left = this.entries.some((x) => x.who === who && x.name === name)
+    if (left) this.#forgotUntil.set(key, Math.max(this.#forgotUntil.get(key) ?? 0, until))
+    else this.#forgotUntil.delete(key)
+  }
+}

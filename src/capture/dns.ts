@@ -1,6 +1,8 @@
 // DNS messages: the question, and the addresses that were given for it. RFC 1035 section 4; multicast DNS (RFC 6762)
 // and LLMNR (RFC 4795) have the same form. Names are followed backwards only, so no message can make a loop.
 
+import { NameText } from '../name-table.ts'
+
 /** Most addresses kept of one message; real answers have fewer than 20. */
 export const MAX_ADDRESSES = 64
 const MAX_RECORDS = 512
@@ -18,8 +20,8 @@ export class DnsMessage {
   opcode = 0
   rcode = 0
   truncated = false
-  /** Lower case, labels escaped, no trailing dot ('.' for the root); '' if the message asks nothing. */
-  query = ''
+  /** Lower case, labels escaped, no trailing dot ('.' for the root); empty if the message asks nothing. */
+  readonly name = new NameText()
   qtype = 0
   qclass = 0
   /** Addresses of the answer section, 16 bytes each, IPv4 as ::ffff:a.b.c.d. All belong to `query`, through CNAMEs too. */
@@ -33,6 +35,11 @@ export class DnsMessage {
   malformed = false
   /** The bytes end where the last announced record ends. */
   exact = false
+
+  /** `name` as a string. */
+  get query(): string {
+    return this.name.text
+  }
 }
 
 /**
@@ -54,13 +61,10 @@ export function parseDns(bytes: Uint8Array, start: number, end: number, out: Dns
   if (questions + answers + others > MAX_RECORDS) return false
   let at = start + 12
   for (let i = 0; i < questions; i++) {
-    const nameAt = at
-    at = skipName(bytes, start, at, end)
+    // A name that can be read can be skipped: the end of the first is told by its reader.
+    at = i === 0 ? readName(bytes, start, at, end, out.name) : skipName(bytes, start, at, end)
     if (at < 0 || at + 4 > end) return false
     if (i === 0) {
-      const name = readName(bytes, start, nameAt, end)
-      if (name === undefined) return false
-      out.query = name
       out.qtype = u16(bytes, at)
       // The highest bit asks a multicast responder for a unicast answer (RFC 6762 section 5.4).
       out.qclass = u16(bytes, at + 2) & 0x7fff
@@ -75,7 +79,7 @@ export function parseDns(bytes: Uint8Array, start: number, end: number, out: Dns
 }
 
 function reset(out: DnsMessage): void {
-  out.query = ''
+  out.name.length = 0
   out.qtype = 0
   out.qclass = 0
   out.count = 0
@@ -94,7 +98,7 @@ function readAnswers(
   answers: number,
 ): number {
   let at = from
-  const asked = out.query !== ''
+  const asked = out.name.length > 0
   for (let i = 0; i < answers; i++) {
     const nameAt = at
     at = skipName(bytes, start, at, end)
@@ -110,10 +114,9 @@ function readAnswers(
     if (recordClass !== IN || length !== size) continue
     // A multicast answer repeats no question: its first address record says whose addresses these are.
     if (!asked) {
-      const owner = readName(bytes, start, nameAt, end)
-      if (owner === undefined) return -1
-      if (out.query === '') out.query = owner
-      if (out.query !== owner) continue
+      const first = out.name.length === 0
+      if (readName(bytes, start, nameAt, end, first ? out.name : owner) < 0) return -1
+      if (!first && !out.name.equals(owner)) continue
     }
     keepAddress(out, bytes, dataAt, size, ttl)
   }
@@ -166,46 +169,76 @@ function skipName(bytes: Uint8Array, start: number, from: number, end: number): 
   return -1
 }
 
+/** The owner of a multicast answer that is not the first. */
+const owner = new NameText()
+
 /**
- * The name at `from` as text, lower case, with what is not printable, a backslash or a dot inside a label escaped as
- * `\xHH`. Undefined if it is no name: a pointer that does not go backwards, more than 20 of them, more than 255 bytes.
+ * The name at `from` as text in `out`, lower case, with what is not printable, a backslash or a dot inside a label escaped
+ * as `\xHH`. Returns the offset behind it; -1 if it is no name: a pointer that does not go backwards, more than 20 of
+ * them, more than 255 bytes.
  */
-function readName(bytes: Uint8Array, start: number, from: number, end: number): string | undefined {
-  let text = ''
+function readName(
+  bytes: Uint8Array,
+  start: number,
+  from: number,
+  end: number,
+  out: NameText,
+): number {
+  const text = out.bytes
+  let length = 0
+  let behind = -1
   let at = from
   let before = from
   let jumps = 0
   let total = 0
+  out.length = 0
   while (at < end) {
-    const length = bytes[at]!
-    if (length === 0) return text === '' ? '.' : text
-    if (length >= 0xc0) {
-      if (at + 2 > end || ++jumps > MAX_JUMPS) return undefined
+    const size = bytes[at]!
+    if (size === 0) {
+      if (length === 0) text[length++] = DOT
+      out.length = length
+      return behind < 0 ? at + 1 : behind
+    }
+    if (size >= 0xc0) {
+      if (at + 2 > end || ++jumps > MAX_JUMPS) return -1
+      if (behind < 0) behind = at + 2
       at = start + (u16(bytes, at) & 0x3fff)
-      if (at >= before) return undefined
+      if (at >= before) return -1
       before = at
       continue
     }
-    total += 1 + length
-    if (length > 63 || total > MAX_NAME || at + 1 + length > end) return undefined
-    if (text !== '') text += '.'
-    text += label(bytes, at + 1, at + 1 + length)
-    at += 1 + length
+    total += 1 + size
+    if (size > 63 || total > MAX_NAME || at + 1 + size > end) return -1
+    if (length > 0) text[length++] = DOT
+    const stop = at + 1 + size
+    for (at++; at < stop; at++) {
+      const plain = PLAIN[bytes[at]!]!
+      if (plain !== 0) text[length++] = plain
+      else length = writeEscaped(bytes[at]!, text, length)
+    }
   }
-  return undefined
+  return -1
 }
 
-function label(bytes: Uint8Array, start: number, end: number): string {
-  let text = ''
-  for (let i = start; i < end; i++) {
-    const byte = bytes[i]!
-    if (byte >= 0x41 && byte <= 0x5a) text += String.fromCharCode(byte | 0x20)
-    else if (byte >= 0x20 && byte < 0x7f && byte !== 0x5c && byte !== 0x2e)
-      text += String.fromCharCode(byte)
-    else if (byte === 0x5c) text += '\\\\'
-    else text += `\\x${byte.toString(16).padStart(2, '0')}`
-  }
-  return text
+const DOT = 0x2e
+const BACKSLASH = 0x5c
+
+/** What stands for a byte of a label, 0 if it is escaped. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte <= 0x1f || byte >= 0x7f || byte === BACKSLASH || byte === DOT) return 0
+  return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+})
+const HEX = Buffer.from('0123456789abcdef')
+
+/** Writes `\\` or `\xHH` at `length`; returns where the text goes on. */
+function writeEscaped(byte: number, text: Uint8Array, length: number): number {
+  text[length] = BACKSLASH
+  text[length + 1] = BACKSLASH
+  if (byte === BACKSLASH) return length + 2
+  text[length + 1] = 0x78
+  text[length + 2] = HEX[byte >> 4]!
+  text[length + 3] = HEX[byte & 15]!
+  return length + 4
 }
 
 function u16(bytes: Uint8Array, at: number): number {

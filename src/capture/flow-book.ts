@@ -40,7 +40,7 @@ export class FlowBook implements FlowPlace {
   /** Decoder time: follows packet time, but never goes back. Microseconds. */
   clock = 0
   readonly records: FlowRecords
-  readonly names = new Names()
+  readonly names: Names
   protected readonly table: FlowTable
   protected readonly tcp = new TcpMachine()
   protected readonly keys = new KeyMaker()
@@ -60,6 +60,7 @@ export class FlowBook implements FlowPlace {
     chunks: ChunkWriter,
     count: (metric: string, by: number) => void,
   ) {
+    this.names = new Names(settings.hashSeed)
     this.table = new FlowTable(settings.hashSeed, settings.flowsMax)
     this.#count = count
     this.page = { words: new Int32Array(0), bytes: new Uint8Array(0), doubles: new Float64Array(0) }

@@ -26,9 +26,13 @@ export function readEnds(words: Int32Array, at: number): void {
 }
 
 export class Names {
-  readonly dns = new DnsMemory()
+  readonly dns: DnsMemory
   readonly #message = new DnsMessage()
-  readonly #client = new Uint8Array(16)
+
+  /** @param seed four secret words for the hashes. No result depends on them. */
+  constructor(seed: Int32Array) {
+    this.dns = new DnsMemory(seed)
+  }
 
   /**
    * Freezes the evidence. Nothing happens if the flow is decided already.
@@ -111,19 +115,12 @@ export class Names {
     clientAt: number,
     when: number,
   ): void {
+    // Questions teach nothing, and half of all messages are questions.
+    if (end - start < 12 || (bytes[start + 2]! & 0x80) === 0) return
     const message = this.#message
-    if (!parseDns(bytes, start, end, message) || !message.response || message.query === '') return
-    this.#client.set(client.subarray(clientAt, clientAt + 16))
-    for (let i = 0; i < message.count; i++)
-      this.dns.learn(
-        this.#client,
-        0,
-        message.query,
-        message.addresses,
-        16 * i,
-        when,
-        message.ttls[i]!,
-      )
+    if (!parseDns(bytes, start, end, message) || message.name.length === 0) return
+    const { name, addresses, ttls, count } = message
+    this.dns.learn(client, clientAt, name, addresses, ttls, count, when)
   }
 }
 

@@ -258,7 +258,7 @@ const scratch = new DnsMessage()
 /** On a DNS port a sound message is enough; elsewhere it must be one plain question and end where it says. */
 function isUdpDns(b: Uint8Array, s: number, e: number, onPort: boolean): boolean {
   if (e - s < 12 || !parseDns(b, s, e, scratch)) return false
-  if (onPort) return !(scratch.malformed && scratch.query === '')
+  if (onPort) return !(scratch.malformed && scratch.name.length === 0)
   return isPlainDns(b, s) && scratch.exact && scratch.query !== '.'
 }
 

@@ -2,6 +2,7 @@
 // backward-shift deletion), and a timer wheel on packet time. Order never depends on the hash: flows are numbered
 // and leave in the order of the wheel, or of their birth.
 
+import { keyedHash } from '../keyed-hash.ts'
 import {
   BIRTH,
   DOUBLES,
@@ -14,7 +15,6 @@ import {
   SLOT,
   WORDS,
 } from './flow-fields.ts'
-import { keyedHash } from './keyed-hash.ts'
 
 const PAGE_BITS = 11
 const PAGE = 1 << PAGE_BITS

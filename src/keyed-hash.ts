@@ -1,5 +1,5 @@
-// The hash of the flow table: HalfSipHash-1-3 (32-bit SipHash, Aumasson and Bernstein) under a secret key, so that
-// whoever sends the packets cannot choose flows that collide.
+// The hash of tables whose keys come from outside: HalfSipHash-1-3 (32-bit SipHash, Aumasson and Bernstein) under a secret
+// key, so that whoever sends the packets cannot choose keys that collide.
 
 /** Hash of `count` words of `words` under `key` (four words, of which all are used). Any 32-bit integer. */
 export function keyedHash(words: Int32Array, count: number, key: Int32Array): number {
