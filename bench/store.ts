@@ -126,6 +126,12 @@ function chunkOf(block: Block<FlowColumns>, origin: string, seq: number): SliceC
   }
 }
 
+/** CPU of all threads since then, in milliseconds. */
+function cpuMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since)
+  return (user + system) / 1000
+}
+
 /** Nobody pays for the other's garbage. Needs node --expose-gc. */
 function collectGarbage(): void {
   globalThis.gc?.()
@@ -151,15 +157,19 @@ await client.command({ query: 'CREATE TABLE flow_records_json AS flow_records' }
 const native: number[] = []
 const json: number[] = []
 const insertOnly: number[] = []
+const cpuRatios: number[] = []
 // Round 0 warms up and is not counted.
 for (let round = 0; round <= ROUNDS; round++) {
   const blocks = makeBlocks(round)
   collectGarbage()
+  let cpu = process.cpuUsage()
   let start = performance.now()
   const chunks = blocks.map((block, seq) => chunkOf(block, `bench/${round}`, seq))
   await store.insertSlice({ key: `bench/${round}`, chunks })
   const ours = performance.now() - start
+  const oursCpu = cpuMs(cpu)
   collectGarbage()
+  cpu = process.cpuUsage()
   start = performance.now()
   const objects = blocks.flatMap((block) =>
     Array.from({ length: block.rows }, (_, row) => rowObject(block, row)),
@@ -172,10 +182,12 @@ for (let round = 0; round <= ROUNDS; round++) {
     columns: columns as [string, ...string[]],
   })
   const end = performance.now()
+  const theirsCpu = cpuMs(cpu)
   if (round === 0) continue
   native.push(ROWS / ours)
   json.push(ROWS / (end - start))
   insertOnly.push(ROWS / (end - made))
+  cpuRatios.push(theirsCpu / oursCpu)
 }
 
 const same = await client.query({
@@ -194,6 +206,7 @@ Native slices       ${rate(native)}
 client JSONEachRow  ${rate(json)}
   objects ready     ${rate(insertOnly)}
 ratio               ${ratios(json)} x, objects ready ${ratios(insertOnly)} x (medians of the rounds' ratios)
+CPU ratio           ${median(cpuRatios).toFixed(1)} x, which a busy machine changes less
 stored rows equal   ${check?.same === 1 ? 'yes' : `NO: ${JSON.stringify(check)}`}
 open                ${opened.toFixed(0)} ms
 peak RSS            ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB
