@@ -68,6 +68,14 @@ export interface Interned {
   readonly reasonCodes: number
   readonly reasonWeights: number
   readonly reasonEvidence: number
+  /** Codes in the block of findings, if it is one. */
+  readonly finding: {
+    readonly side: number
+    readonly kind: number
+    readonly rule: number
+    readonly agent: number
+    readonly grade: number
+  } | null
 }
 
 const HOUR = 3_600_000_000
@@ -112,6 +120,18 @@ export class OutcomeWriter {
       reasonCodes: c.reason_codes.code(reasons.map(({ code }) => code)),
       reasonWeights: c.reason_weights.code(reasons.map(({ weight }) => weight)),
       reasonEvidence: c.reason_evidence.code(reasons.map(({ evidence }) => evidence)),
+      finding: judgement.finding ? this.#internFinding(judgement) : null,
+    }
+  }
+
+  #internFinding(judgement: Judgement): Interned['finding'] {
+    const c = this.#findings.columns
+    return {
+      side: c.side.code(judgement.side),
+      kind: c.kind.code(judgement.verdict),
+      rule: c.rule.code(judgement.rule),
+      agent: c.agent.code(judgement.agent),
+      grade: c.grade.code(judgement.grade),
     }
   }
 
@@ -156,10 +176,10 @@ export class OutcomeWriter {
     this.#counts[judgement.verdict]++
     const day = Math.floor(facts.ts / DAY)
     if (day !== this.#lastDay) this.#days.add((this.#lastDay = day))
-    if (!judgement.finding) return
+    if (interned.finding === null) return
     const alertId = this.#alertId(judgement, facts)
     c.alert_id.set(alertId, row * 16)
-    this.#addFinding(judgement, facts, alertId)
+    this.#addFinding(judgement, interned.finding, facts, alertId)
   }
 
   /** Ends the writing. @param flows distinct flows that were judged */
@@ -192,7 +212,12 @@ export class OutcomeWriter {
     return id
   }
 
-  #addFinding(judgement: Judgement, facts: RowFacts, alertId: Uint8Array): void {
+  #addFinding(
+    judgement: Judgement,
+    codes: NonNullable<Interned['finding']>,
+    facts: RowFacts,
+    alertId: Uint8Array,
+  ): void {
     const row = this.#findings.add()
     const c = this.#findings.columns
     c.alert_id.set(alertId, row * 16)
@@ -200,19 +225,19 @@ export class OutcomeWriter {
       c.flow_id[row * 16 + i] = facts.flowIds[facts.row * 16 + i]!
       c.peer[row * 16 + i] = facts.peers[facts.row * 16 + i]!
     }
-    c.side.set(row, judgement.side)
+    c.side.codes[row] = codes.side
     c.ruling[row] = this.#ruling
     c.ts[row] = facts.ts
-    c.kind.set(row, judgement.verdict)
-    c.rule.set(row, judgement.rule)
-    c.agent.set(row, judgement.agent)
+    c.kind.codes[row] = codes.kind
+    c.rule.codes[row] = codes.rule
+    c.agent.codes[row] = codes.agent
     c.subject.set(row, facts.subject)
     c.destination.set(row, facts.destination)
     c.peer_port[row] = judgement.port
     c.ip_proto[row] = facts.protocol
-    c.grade.set(row, judgement.grade)
+    c.grade.codes[row] = codes.grade
     c.score[row] = judgement.score
-    c.sentence.set(row, this.#sentence(judgement, facts))
+    c.sentence.append(row, this.#sentence(judgement, facts))
   }
 
   /** What happened, in one sentence. */

@@ -256,9 +256,9 @@ test('a judgement says why, and its finding says the same', () => {
     codes: ['out_of_scope', 'external_peer', 'established', 'identity_certain'],
     weights: [35, 15, 15, 10],
     reasons: [
-      'egress tcp/443: no rule of scope 2026-03-01',
+      'no egress rule of scope 2026-03-01 matches',
       'public address',
-      'tcp/443 answered',
+      'the peer took part',
       'grade certain',
     ],
   })

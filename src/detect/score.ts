@@ -58,12 +58,9 @@ export function score(flow: Scored): { score: number; reasons: Reason[] } {
     addName(flow, add)
     if (flow.endpoint !== undefined)
       add(ROLE_REASON[flow.endpoint.role], `${flow.endpoint.provider} ${flow.endpoint.match}`)
-    if (flow.handshake === 'completed')
-      add('established', `${serviceText(flow.protocol, flow.port)} answered`)
-    if (flow.verdict !== 'unregistered' && flow.verdict !== 'unattributed') {
-      if (flow.grade === 'certain') add('identity_certain', 'grade certain')
-      if (flow.grade === 'probable') add('identity_probable', 'grade probable')
-    }
+    if (flow.handshake === 'completed') add('established', 'the peer took part')
+    if (flow.grade === 'certain') add('identity_certain', 'grade certain')
+    if (flow.grade === 'probable') add('identity_probable', 'grade probable')
   }
   if (flow.state === 'suspended') add('agent_suspended', 'state suspended')
   if (flow.state === 'retired') add('agent_retired', 'state retired')
@@ -78,10 +75,7 @@ function addVerdict(flow: Scored, add: Add): void {
   if (flow.verdict === 'out_of_scope' && flow.rule === 'scope-expired')
     add('scope_expired', `${version} has expired`)
   else if (flow.verdict === 'out_of_scope')
-    add(
-      'out_of_scope',
-      `${flow.direction} ${serviceText(flow.protocol, flow.port)}: no rule of ${version}`,
-    )
+    add('out_of_scope', `no ${flow.direction} rule of ${version} matches`)
   else if (flow.verdict === 'unknown_name')
     add('unknown_name', `rule ${flow.rule} of ${version} cannot be decided`)
   else if (flow.verdict === 'unattributed' && flow.candidates > 1)

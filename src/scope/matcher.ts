@@ -120,7 +120,7 @@ export function fitRule(
     if (!some) return 'agent'
     if (!question.peerAgents.every((agent) => allowed.includes(agent))) open = 'peer_ambiguous'
   }
-  const portFits = !hasPorts(question.protocol) || inPorts(rule.ports, question.port)
+  const portFits = !hasPorts(question.protocol) || inPorts(rule, question.port)
   if (rule.domains) {
     const fit = fitName(scope, i, question.name)
     if (fit === 'domain') return 'domain'
@@ -138,9 +138,11 @@ function inNetworks(book: ScopeBook, wanted: ReadonlySet<number>, narrowest: num
   return false
 }
 
-function inPorts(ranges: Uint16Array, port: number): boolean {
-  for (let i = 0; i < ranges.length; i += 2)
-    if (port >= ranges[i]! && port <= ranges[i + 1]!) return true
+function inPorts(rule: CompiledRule, port: number): boolean {
+  if (port < rule.lowest || port > rule.highest) return false
+  const { ports } = rule
+  for (let i = 0; i < ports.length; i += 2)
+    if (port >= ports[i]! && port <= ports[i + 1]!) return true
   return false
 }
 

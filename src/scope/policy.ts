@@ -17,7 +17,10 @@ export interface CompiledRule {
   /** By IANA number: 1 if the rule speaks of it. */
   readonly protocols: Uint8Array
   /** first, last, first, last, … */
-  readonly ports: Uint16Array
+  readonly ports: readonly number[]
+  /** Least and greatest port of them; the least is above the greatest if there is none. */
+  readonly lowest: number
+  readonly highest: number
 }
 
 export interface CompiledScope {
@@ -57,14 +60,17 @@ export function openScopes(agents: readonly Agent[]): ScopeBook {
           networks.push(parseNetwork(cidr)!)
         }
   const table = buildAddressTable(networks)
+  const tables = protocolTables()
   const compile = (rule: Rule): CompiledRule => ({
     declared: rule,
     id: rule.id,
     prefixes: rule.cidrs && new Set(rule.cidrs.map((cidr) => table.prefixOf[ids.get(cidr)!]!)),
     agents: rule.agents?.flatMap((id) => places.get(id) ?? []) ?? null,
     domains: rule.domains !== null,
-    protocols: protocolTable(rule.protocols),
-    ports: Uint16Array.from(rule.ports.flat()),
+    protocols: tables.get(rule.protocols),
+    ports: rule.ports.flat(),
+    lowest: Math.min(65_536, ...rule.ports.map(([first]) => first)),
+    highest: Math.max(-1, ...rule.ports.map(([, last]) => last)),
   })
   const scopes = agents.map(({ scope }, agent) => ({
     agent,
@@ -78,11 +84,22 @@ export function openScopes(agents: readonly Agent[]): ScopeBook {
   return { agents, places, networks: table, scopes }
 }
 
-function protocolTable(protocols: readonly number[] | null): Uint8Array {
-  const table = new Uint8Array(256)
-  if (protocols === null) return table.fill(1)
-  for (const protocol of protocols) table[protocol] = 1
-  return table
+/** Tables of protocols, one for each distinct list: few of them, so they stay in the processor's cache. */
+function protocolTables(): { get: (protocols: readonly number[] | null) => Uint8Array } {
+  const known = new Map<string, Uint8Array>()
+  return {
+    get: (protocols) => {
+      const key = String(protocols)
+      let table = known.get(key)
+      if (table === undefined) {
+        table = new Uint8Array(256)
+        if (protocols === null) table.fill(1)
+        for (const protocol of protocols ?? []) table[protocol] = 1
+        known.set(key, table)
+      }
+      return table
+    },
+  }
 }
 
 function indexDomains(rules: readonly Rule[]): Map<string, number[]> {

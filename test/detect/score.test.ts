@@ -148,11 +148,11 @@ test.each<[string, Partial<Scored>, string]>([
 test('reasons say in words what they rest on', () => {
   const { reasons } = score({ ...EXFILTRATION, port: 5432, nearRule: 'llm' })
   expect(reasons.map(({ evidence }) => evidence)).toEqual([
-    'egress tcp/5432: no rule of scope v7',
+    'no egress rule of scope v7 matches',
     'public address',
     'tcp/5432 postgresql',
     'rule llm allows another port',
-    'tcp/5432 answered',
+    'the peer took part',
     'grade certain',
   ])
 })

@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import { parseAddress } from '../src/address.ts'
+import { FINDING_COLUMNS, JUDGEMENT_COLUMNS } from '../src/flow.ts'
+import type { Judgement } from '../src/judge.ts'
+import { decodeBlock } from '../src/native-read.ts'
+import { OutcomeWriter, type RowFacts } from '../src/outcome.ts'
+
+const DENIED: Judgement = {
+  side: 'orig',
+  verdict: 'out_of_scope',
+  agent: '',
+  candidates: ['urn:agent:a', 'urn:agent:b', 'urn:agent:c', 'urn:agent:d', 'urn:agent:e'],
+  method: 'address',
+  grade: 'contested',
+  evidence: ['address 10.0.0.1/32'],
+  direction: 'egress',
+  turned: false,
+  rule: 'default-deny',
+  scopeVersion: '',
+  port: 443,
+  score: 35,
+  reasons: [{ code: 'out_of_scope', weight: 35, evidence: 'e' }],
+  finding: true,
+}
+const ALLOWED: Judgement = {
+  ...DENIED,
+  verdict: 'in_scope',
+  rule: 'llm',
+  reasons: [],
+  score: 0,
+  finding: false,
+}
+const DAY = 86_400_000_000
+
+const FACTS: RowFacts = {
+  flowIds: Uint8Array.from({ length: 32 }, (_, i) => i),
+  row: 1,
+  ts: 20_000 * DAY,
+  peers: Uint8Array.from([...new Uint8Array(16), ...parseAddress('203.0.113.7')!]),
+  protocol: 6,
+  destination: 'example.net',
+  peerName: '',
+  peerAddress: '203.0.113.7',
+  subject: '10.0.0.1',
+  handshake: 'unanswered',
+  endpoint: undefined,
+}
+
+test('a judgement that is interned once is written any number of times, findings as well', () => {
+  const out = new OutcomeWriter([], 4, 2)
+  const [denied, allowed] = [out.intern(DENIED), out.intern(ALLOWED)]
+  out.add(denied, FACTS)
+  out.add(allowed, { ...FACTS, ts: FACTS.ts - 1 })
+  out.add(denied, { ...FACTS, destination: 'example.org' })
+  const outcome = out.outcome(3)
+  expect(outcome).toMatchObject({
+    flows: 3,
+    judgementRows: 3,
+    findingRows: 2,
+    counts: { in_scope: 1, out_of_scope: 2, unknown_name: 0, unattributed: 0, unregistered: 0 },
+    days: ['2024-10-03', '2024-10-04'],
+  })
+  const j = decodeBlock(outcome.judgements, JUDGEMENT_COLUMNS).columns
+  expect(
+    [0, 1, 2].map((row) => [j.verdict.get(row), j.rule.get(row), j.score[row], j.ruling[row]]),
+  ).toEqual([
+    ['out_of_scope', 'default-deny', 35, 4],
+    ['in_scope', 'llm', 0, 4],
+    ['out_of_scope', 'default-deny', 35, 4],
+  ])
+  expect([...j.flow_id.subarray(0, 16)]).toEqual([...FACTS.flowIds.subarray(16)])
+  expect(j.alert_id.subarray(16, 32).every((byte) => byte === 0)).toBe(true)
+  const f = decodeBlock(outcome.findings, FINDING_COLUMNS).columns
+  expect([...f.alert_id.subarray(0, 16)]).toEqual([...j.alert_id.subarray(0, 16)])
+  expect([...f.alert_id.subarray(16, 32)]).toEqual([...j.alert_id.subarray(32, 48)])
+  expect(f.sentence.get(0)).toBe(
+    'One of a, b, c, 2 more (contested address 10.0.0.1) opened tcp/443 to 203.0.113.7, which no rule of their scopes allows; nothing answered.',
+  )
+})
