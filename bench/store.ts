@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type ClickHouseClientConfigOptions, createClient } from '@clickhouse/client'
 import { createChdbConnection } from 'chdb/connection'
 import { formatAddress } from '../src/address.ts'
-import { Block, Dictionary } from '../src/block.ts'
+import { Block, Dictionary, Texts } from '../src/block.ts'
 import { CHUNK_RECORDS_MAX, type ChunkHeader } from '../src/chunk.ts'
 import { FLOW_COLUMNS, type FlowColumns } from '../src/flow.ts'
 import { contentUuid, formatUuid } from '../src/hash.ts'
@@ -92,7 +92,7 @@ function rowObject(block: Block<FlowColumns>, row: number): Record<string, unkno
   const object: Record<string, unknown> = {}
   for (const [name, type] of Object.entries(FLOW_COLUMNS)) {
     const held = block.columns[name as keyof FlowColumns]
-    if (held instanceof Dictionary) object[name] = held.get(row)
+    if (held instanceof Dictionary || held instanceof Texts) object[name] = held.get(row)
     else if (type === 'uuid') object[name] = formatUuid(held as Uint8Array, row * 16)
     else if (type === 'address') object[name] = formatAddress(held as Uint8Array, row * 16)
     else if (type === 'time') object[name] = (held[row]! / 1e6).toFixed(6)

@@ -1,36 +1,42 @@
-// Blocks: rows of one table held as columns. No object per row; text is interned per block, and a
-// dictionary is emptied with its block, so its bytes (src/native.ts) are a function of the rows alone.
+// Blocks: rows of one table held as columns. No object per row; words are interned per block, and a dictionary is
+// emptied with its block, so the block's bytes (src/native.ts) are a function of the rows alone.
 
 import type { Columns, ColumnType } from './flow.ts'
 
 /** Values of one column, interned: `codes[row]` points into `values`; code 0 is the empty value. */
-export class Dictionary<V> {
+export abstract class Dictionary<V extends string | readonly unknown[]> {
   codes: Uint32Array<ArrayBuffer>
   readonly values: V[]
   /** Sum of the lengths of the distinct values' keys: what the text of this block weighs. */
   weight = 0
-  readonly #index = new Map<string, number>()
-  readonly #empty: V
-  readonly #key: (value: V) => string
+  protected readonly index = new Map<string, number>()
+  /** The value that was asked for last, which is often the next one, too. Lists are told apart by identity. */
+  #last: V
+  #lastCode = 0
 
-  constructor(capacity: number, empty: V, key: (value: V) => string) {
+  constructor(capacity: number, empty: V) {
     this.codes = new Uint32Array(capacity)
     this.values = [empty]
-    this.#empty = empty
-    this.#key = key
-    this.#index.set(key(empty), 0)
+    this.#last = empty
   }
 
-  /** The code of a value; valid until the block is cleared. */
+  /** What two equal values agree in. */
+  protected abstract key(value: V): string
+
+  /** The code of a value; valid until the block is cleared. A list must not be changed afterwards. */
   code(value: V): number {
-    const key = this.#key(value)
-    let code = this.#index.get(key)
+    if (value.length === 0) return 0
+    if (value === this.#last) return this.#lastCode
+    const key = this.key(value)
+    let code = this.index.get(key)
     if (code === undefined) {
       code = this.values.length
       this.values.push(value)
-      this.#index.set(key, code)
+      this.index.set(key, code)
       this.weight += key.length
     }
+    this.#last = value
+    this.#lastCode = code
     return code
   }
 
@@ -38,31 +44,122 @@ export class Dictionary<V> {
     this.codes[row] = this.code(value)
   }
 
-  /** Like `set`, for values that hardly ever come twice (ids): keeps no index of them, which costs more than it saves. */
-  append(row: number, value: V): void {
-    this.codes[row] = this.values.length
-    this.values.push(value)
-    this.weight += this.#key(value).length
-  }
-
   get(row: number): V {
     return this.values[this.codes[row]!]!
   }
 
+  /** Forgets all values; the codes are the block's to clear. */
   clear(): void {
     this.values.length = 1
-    this.#index.clear()
-    this.#index.set(this.#key(this.#empty), 0)
+    this.index.clear()
     this.weight = 0
+    this.#last = this.values[0]!
+    this.#lastCode = 0
+  }
+}
+
+export class Words extends Dictionary<string> {
+  constructor(capacity: number) {
+    super(capacity, '')
+  }
+
+  protected key(value: string): string {
+    return value
   }
 }
 
 /** Separates the parts of a list in dictionary keys: text from outside never holds it (it is escaped). */
 const UNIT_SEPARATOR = '\u001f'
 
-export type Words = Dictionary<string>
-export type WordLists = Dictionary<readonly string[]>
-export type NumberLists = Dictionary<readonly number[]>
+export class Lists<T extends string | number> extends Dictionary<readonly T[]> {
+  constructor(capacity: number) {
+    super(capacity, [])
+  }
+
+  protected key(value: readonly T[]): string {
+    return value.length === 1 ? String(value[0]) : value.join(UNIT_SEPARATOR)
+  }
+}
+
+const utf8 = new TextEncoder()
+
+/**
+ * Text that hardly ever comes twice (ids, sentences), in UTF-8, one value after the other. No string is held, and
+ * none is made for values that are bytes already.
+ */
+export class Texts {
+  /** Where the text of a row begins in `bytes`, and how many bytes it has. */
+  starts: Uint32Array<ArrayBuffer>
+  lengths: Uint32Array<ArrayBuffer>
+  bytes: Buffer = Buffer.alloc(0)
+  /** Bytes in use: what the text of this block weighs. */
+  weight = 0
+
+  constructor(capacity: number) {
+    this.starts = new Uint32Array(capacity)
+    this.lengths = new Uint32Array(capacity)
+  }
+
+  set(row: number, value: string): void {
+    const { length } = value
+    const at = this.#take(row, length)
+    const { bytes } = this
+    let i = 0
+    for (; i < length; i++) {
+      const unit = value.charCodeAt(i)
+      if (unit > 0x7f) break
+      bytes[at + i] = unit
+    }
+    if (i === length) return
+    this.weight = at
+    const encoded = utf8.encode(value)
+    this.setBytes(row, encoded, 0, encoded.length)
+  }
+
+  /** Takes `length` bytes of UTF-8 at `from`. */
+  setBytes(row: number, source: Uint8Array, from: number, length: number): void {
+    const at = this.#take(row, length)
+    const { bytes } = this
+    for (let i = 0; i < length; i++) bytes[at + i] = source[from + i]!
+  }
+
+  /** Takes the bytes of all rows at once (a copy); `starts` and `lengths` are the caller's to set. */
+  hold(bytes: Uint8Array): void {
+    this.weight = 0
+    this.#reserve(bytes.length)
+    this.bytes.set(bytes)
+    this.weight = bytes.length
+  }
+
+  get(row: number): string {
+    const start = this.starts[row]!
+    return this.bytes.toString('utf8', start, start + this.lengths[row]!)
+  }
+
+  clear(): void {
+    this.weight = 0
+  }
+
+  /** Room for the text of a row; what it had before is left behind. */
+  #take(row: number, length: number): number {
+    const at = this.weight
+    this.#reserve(at + length)
+    this.starts[row] = at
+    this.lengths[row] = length
+    this.weight = at + length
+    return at
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(4096, this.bytes.length * 2, size))
+    this.bytes.copy(larger, 0, 0, this.weight)
+    this.bytes = larger
+  }
+}
+
+export type WordLists = Lists<string>
+export type NumberLists = Lists<number>
 
 export type Held<T extends ColumnType> = T extends 'u8' | 'address' | 'uuid'
   ? Uint8Array<ArrayBuffer>
@@ -72,11 +169,13 @@ export type Held<T extends ColumnType> = T extends 'u8' | 'address' | 'uuid'
       ? Uint32Array<ArrayBuffer>
       : T extends 'count' | 'seconds' | 'time'
         ? Float64Array<ArrayBuffer>
-        : T extends 'word' | 'text'
+        : T extends 'word'
           ? Words
-          : T extends 'words'
-            ? WordLists
-            : NumberLists
+          : T extends 'text'
+            ? Texts
+            : T extends 'words'
+              ? WordLists
+              : NumberLists
 
 /** Any column's memory. */
 export type AnyHeld =
@@ -85,6 +184,7 @@ export type AnyHeld =
   | Uint32Array<ArrayBuffer>
   | Float64Array<ArrayBuffer>
   | Words
+  | Texts
   | WordLists
   | NumberLists
 
@@ -113,12 +213,13 @@ export function allocate(type: ColumnType, capacity: number): AnyHeld {
     case 'time':
       return new Float64Array(capacity)
     case 'word':
+      return new Words(capacity)
     case 'text':
-      return new Dictionary<string>(capacity, '', (value) => value)
+      return new Texts(capacity)
     case 'words':
-      return new Dictionary<readonly string[]>(capacity, [], (value) => value.join(UNIT_SEPARATOR))
+      return new Lists<string>(capacity)
     case 'bytes':
-      return new Dictionary<readonly number[]>(capacity, [], (value) => value.join(UNIT_SEPARATOR))
+      return new Lists<number>(capacity)
   }
 }
 
@@ -140,48 +241,57 @@ export class Block<C extends Columns> {
 
   /** Appends an empty row and returns its number. Column arrays may be replaced: read them after. */
   add(): number {
-    if (this.rows === this.capacity) this.#grow()
+    if (this.rows === this.capacity) this.reserve(this.capacity * 4)
     return this.rows++
   }
 
-  /** What the distinct text of this block weighs, in characters. */
+  /** What the distinct words and all text of this block weigh, in characters. */
   get textWeight(): number {
     let weight = 0
     for (const held of Object.values(this.columns) as AnyHeld[])
-      if (held instanceof Dictionary) weight += held.weight
+      if (held instanceof Dictionary || held instanceof Texts) weight += held.weight
     return weight
   }
 
+  /** Takes all rows away; the memory stays for the next ones. */
   clear(): void {
+    const { rows } = this
     for (const [name, type] of Object.entries(this.spec)) {
       const held = this.columns[name] as AnyHeld
       if (held instanceof Dictionary) {
-        held.codes.fill(0, 0, this.rows)
+        held.codes.fill(0, 0, rows)
+        held.clear()
+      } else if (held instanceof Texts) {
+        held.lengths.fill(0, 0, rows)
         held.clear()
       } else {
-        held.fill(
-          type === 'count' || type === 'seconds' ? Number.NaN : 0,
-          0,
-          this.rows * width(type),
-        )
+        held.fill(type === 'count' || type === 'seconds' ? Number.NaN : 0, 0, rows * width(type))
       }
     }
     this.rows = 0
   }
 
-  #grow(): void {
-    this.capacity *= 4
+  /** Makes room for `capacity` rows. */
+  reserve(capacity: number): void {
+    if (capacity <= this.capacity) return
+    this.capacity = capacity
     for (const [name, type] of Object.entries(this.spec)) {
       const held = this.columns[name] as AnyHeld
-      if (held instanceof Dictionary) {
-        const codes = new Uint32Array(this.capacity)
-        codes.set(held.codes)
-        held.codes = codes
+      if (held instanceof Dictionary) held.codes = longer(held.codes, capacity)
+      else if (held instanceof Texts) {
+        held.starts = longer(held.starts, capacity)
+        held.lengths = longer(held.lengths, capacity)
       } else {
-        const larger = allocate(type, this.capacity) as typeof held
+        const larger = allocate(type, capacity) as typeof held
         larger.set(held)
         ;(this.columns as Record<string, AnyHeld>)[name] = larger
       }
     }
   }
+}
+
+function longer(array: Uint32Array, capacity: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(capacity)
+  larger.set(array)
+  return larger
 }

@@ -9,6 +9,7 @@
 import { Block } from './block.ts'
 import {
   COVERAGE_COLUMNS,
+  type Columns,
   type CoverageColumns,
   FLOW_COLUMNS,
   type FlowColumns,
@@ -16,7 +17,7 @@ import {
   type RejectColumns,
 } from './flow.ts'
 import { contentUuid, formatUuid } from './hash.ts'
-import { encodeBlock } from './native.ts'
+import { encodeBlocks } from './native.ts'
 import { decodeBlock } from './native-read.ts'
 
 /** Most flow records in a chunk. */
@@ -32,6 +33,7 @@ const MAGIC = Buffer.from('BWC1')
 
 /** The tables that a sensor fills. Judgements and findings come later, from `analyze`. */
 export type PartName = 'flow_records' | 'coverage' | 'rejects'
+const PART_NAMES: readonly PartName[] = ['flow_records', 'coverage', 'rejects']
 
 export interface ChunkPart {
   table: PartName
@@ -150,22 +152,19 @@ export class ChunkWriter {
     this.#cut(true)
   }
 
+  #block(table: PartName): Block<Columns> {
+    const { flows, coverage, rejects } = this
+    return { flow_records: flows, coverage, rejects }[table] as unknown as Block<Columns>
+  }
+
   #cut(last: boolean): void {
-    const blocks: [PartName, Block<FlowColumns> | Block<CoverageColumns> | Block<RejectColumns>][] =
-      [
-        ['flow_records', this.flows],
-        ['coverage', this.coverage],
-        ['rejects', this.rejects],
-      ]
-    const parts: ChunkPart[] = []
-    const bodies: Uint8Array[] = []
-    for (const [table, block] of blocks) {
-      if (block.rows === 0) continue
-      const bytes = encodeBlock(block as Block<FlowColumns>)
-      parts.push({ table, rows: block.rows, bytes: bytes.length })
-      bodies.push(bytes)
-      block.clear()
-    }
+    const tables = PART_NAMES.filter((table) => this.#block(table).rows > 0)
+    const blocks = tables.map((table) => this.#block(table))
+    const bodies = encodeBlocks(blocks)
+    const parts = tables.map((table, i): ChunkPart => {
+      return { table, rows: blocks[i]!.rows, bytes: bodies[i]!.length }
+    })
+    for (const block of blocks) block.clear()
     const { sensor, origin, format } = this.#origin
     const seq = this.#seq++
     const id = formatUuid(contentUuid([origin, String(seq), String(last), ...bodies]))
@@ -234,11 +233,16 @@ const PART_COLUMNS = {
   rejects: REJECT_COLUMNS,
 } as const
 
-/** The rows of one part as columns, or undefined if the chunk has none. @throws BlockError */
+/**
+ * The rows of one part as columns, or undefined if the chunk has none.
+ * @param into an earlier block of this part that nobody needs any more: it is emptied and used again
+ * @throws BlockError
+ */
 export function chunkPart<P extends PartName>(
   chunk: Chunk,
   part: P,
+  into?: Block<(typeof PART_COLUMNS)[P]>,
 ): Block<(typeof PART_COLUMNS)[P]> | undefined {
   const bytes = chunk.parts.get(part)
-  return bytes === undefined ? undefined : decodeBlock(bytes, PART_COLUMNS[part])
+  return bytes === undefined ? undefined : decodeBlock(bytes, PART_COLUMNS[part], into)
 }

@@ -1,7 +1,7 @@
 // Native bytes as blocks: the reading half of src/native.ts. Bytes may come from a bus, so every length is
 // checked against what is there.
 
-import type { AnyHeld, Dictionary, NumberLists, WordLists, Words } from './block.ts'
+import type { AnyHeld, Lists, NumberLists, Texts, WordLists, Words } from './block.ts'
 import { allocate, Block, width } from './block.ts'
 import type { Columns, ColumnType } from './flow.ts'
 
@@ -63,12 +63,19 @@ export class BlockError extends Error {
   }
 }
 
+/** A 64-bit integer, two's complement. Exact to 2^53 either way. */
+function int64At(view: DataView, at: number): number {
+  return view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at, true)
+}
+
 export class BlockReader {
   readonly bytes: Buffer
+  readonly view: DataView
   at = 0
 
   constructor(bytes: Uint8Array) {
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   /** Moves past `size` bytes and returns where they start. */
@@ -92,8 +99,7 @@ export class BlockReader {
   }
 
   int64(): number {
-    const at = this.skip(8)
-    return this.bytes.readInt32LE(at + 4) * TWO_32 + this.bytes.readUInt32LE(at)
+    return int64At(this.view, this.skip(8))
   }
 
   text(): string {
@@ -115,43 +121,55 @@ function readWords(input: BlockReader, rows: number, held: Words): void {
   const codes: number[] = []
   for (let i = 0; i < count; i++) codes.push(held.code(input.text()))
   if (input.int64() !== rows) throw new BlockError('dictionary rows differ', input.at)
+  const { view } = input
+  const from = input.skip(rows << wide)
   for (let i = 0; i < rows; i++) {
-    const at = input.skip(1 << wide)
+    const at = from + (i << wide)
     const key =
       wide === 0
-        ? input.bytes[at]!
+        ? view.getUint8(at)
         : wide === 1
-          ? input.bytes.readUInt16LE(at)
-          : input.bytes.readUInt32LE(at)
+          ? view.getUint16(at, true)
+          : view.getUint32(at, true)
     const code = codes[key]
     if (code === undefined) throw new BlockError('dictionary code out of range', at)
     held.codes[i] = code
   }
 }
 
+/** Keeps the bytes of the whole column, and where in them each row's are. */
+function readTexts(input: BlockReader, rows: number, held: Texts): void {
+  const from = input.at
+  for (let i = 0; i < rows; i++) {
+    const length = input.varuint()
+    held.starts[i] = input.skip(length) - from
+    held.lengths[i] = length
+  }
+  held.hold(input.bytes.subarray(from, input.at))
+}
+
 function readLists<V extends string | number>(
   input: BlockReader,
   rows: number,
-  held: Dictionary<readonly V[]>,
+  held: Lists<V>,
   item: () => V,
 ): void {
-  const ends: number[] = []
-  let last = 0
-  for (let i = 0; i < rows; i++) {
-    const end = input.int64()
-    if (end < last || end > input.bytes.length)
-      throw new BlockError('list ends out of order', input.at)
-    ends.push((last = end))
-  }
+  const { view } = input
+  const ends = input.skip(rows * 8)
   let from = 0
   for (let i = 0; i < rows; i++) {
+    const end = int64At(view, ends + i * 8)
+    if (end === from) continue
+    if (end < from || end > input.bytes.length)
+      throw new BlockError('list ends out of order', ends + i * 8)
     const list: V[] = []
-    for (; from < ends[i]!; from++) list.push(item())
+    for (; from < end; from++) list.push(item())
     held.set(i, list)
   }
 }
 
 function readColumn(input: BlockReader, type: ColumnType, held: AnyHeld, rows: number): void {
+  const { view } = input
   switch (type) {
     case 'u8':
     case 'address': {
@@ -176,21 +194,18 @@ function readColumn(input: BlockReader, type: ColumnType, held: AnyHeld, rows: n
       for (let i = 0; i < rows; i++) {
         const from = at + i * 8
         array[i] =
-          input.bytes[nulls + i] === 1
+          view.getUint8(nulls + i) === 1
             ? Number.NaN
             : type === 'seconds'
-              ? input.bytes.readDoubleLE(from)
-              : input.bytes.readUInt32LE(from + 4) * TWO_32 + input.bytes.readUInt32LE(from)
+              ? view.getFloat64(from, true)
+              : view.getUint32(from + 4, true) * TWO_32 + view.getUint32(from, true)
       }
       return
     }
     case 'time': {
       const array = held as Float64Array
-      input.skip(rows * 8)
-      const at = input.at - rows * 8
-      for (let i = 0; i < rows; i++)
-        array[i] =
-          input.bytes.readInt32LE(at + i * 8 + 4) * TWO_32 + input.bytes.readUInt32LE(at + i * 8)
+      const at = input.skip(rows * 8)
+      for (let i = 0; i < rows; i++) array[i] = int64At(view, at + i * 8)
       return
     }
     case 'uuid': {
@@ -201,8 +216,7 @@ function readColumn(input: BlockReader, type: ColumnType, held: AnyHeld, rows: n
     case 'word':
       return readWords(input, rows, held as Words)
     case 'text':
-      for (let i = 0; i < rows; i++) (held as Words).set(i, input.text())
-      return
+      return readTexts(input, rows, held as Texts)
     case 'words':
       return readLists(input, rows, held as WordLists, () => input.text())
     case 'bytes':
@@ -254,14 +268,21 @@ const TYPE_BY_NAME = new Map(TYPES.map((type) => [clickhouseType(type), type]))
 /**
  * Reads one Native block into columns. A column that the block lacks stays empty and one that the spec
  * lacks is passed over, so neighbouring versions read each other.
+ * @param into a block that nobody needs any more: it is emptied and used again
  * @throws BlockError when the bytes are not such a block, or a column has another type than the spec says.
  */
-export function decodeBlock<C extends Columns>(native: Uint8Array, spec: C): Block<C> {
+export function decodeBlock<C extends Columns>(
+  native: Uint8Array,
+  spec: C,
+  into?: Block<C>,
+): Block<C> {
   const input = new BlockReader(native)
   const columns = input.varuint()
   const rows = input.varuint()
   if (columns > 4096 || rows > BLOCK_ROWS_MAX) throw new BlockError('block too large', input.at)
-  const block = new Block(spec, Math.max(1, rows))
+  const block = into ?? new Block(spec, Math.max(1, rows))
+  block.clear()
+  block.reserve(rows)
   block.rows = rows
   for (let c = 0; c < columns; c++) {
     const name = input.text()

@@ -4,7 +4,7 @@
 //
 // Format read from ClickHouse's documentation of Native and of the LowCardinality serialization.
 
-import type { AnyHeld, Block, NumberLists, WordLists, Words } from './block.ts'
+import type { AnyHeld, Block, NumberLists, Texts, WordLists, Words } from './block.ts'
 import { width } from './block.ts'
 import type { Columns, ColumnType } from './flow.ts'
 import {
@@ -22,10 +22,12 @@ const utf8 = new TextEncoder()
 /** A byte buffer that grows. All numbers are little-endian, as Native wants them. */
 class Writer {
   bytes: Buffer
+  view: DataView
   at = 0
 
   constructor(size: number) {
     this.bytes = Buffer.allocUnsafe(size)
+    this.view = viewOf(this.bytes)
   }
 
   reserve(size: number): void {
@@ -33,6 +35,7 @@ class Writer {
     const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.at + size))
     this.bytes.copy(larger, 0, 0, this.at)
     this.bytes = larger
+    this.view = viewOf(larger)
   }
 
   varuint(value: number): void {
@@ -47,9 +50,10 @@ class Writer {
 
   /** 64 bits of an integer of at most 2^53 either way, two's complement. */
   int64(value: number): void {
+    this.reserve(8)
     const high = Math.floor(value / TWO_32)
-    this.bytes.writeInt32LE((value - high * TWO_32) | 0, this.at)
-    this.bytes.writeInt32LE(high | 0, this.at + 4)
+    this.view.setInt32(this.at, value - high * TWO_32, true)
+    this.view.setInt32(this.at + 4, high, true)
     this.at += 8
   }
 
@@ -95,15 +99,14 @@ class Writer {
   /** A 64-bit value a row; `array` holds integers. NaN is written as 0. */
   int64s(array: Float64Array, rows: number): void {
     this.reserve(rows * 8)
-    const words = new Int32Array(rows * 2)
-    for (let i = 0; i < rows; i++) {
+    const { view } = this
+    for (let i = 0, at = this.at; i < rows; i++, at += 8) {
       const value = array[i]!
-      if (Number.isNaN(value)) continue
       const high = Math.floor(value / TWO_32)
-      words[2 * i] = (value - high * TWO_32) | 0
-      words[2 * i + 1] = high | 0
+      view.setInt32(at, value - high * TWO_32, true)
+      view.setInt32(at + 4, high, true)
     }
-    this.raw(new Uint8Array(words.buffer))
+    this.at += rows * 8
   }
 
   nulls(array: Float64Array, rows: number): void {
@@ -139,20 +142,45 @@ class Writer {
   }
 }
 
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Codes of a dictionary in as many bytes as its size asks for. */
+function writeCodes(out: Writer, codes: Uint32Array, rows: number, wide: number): void {
+  if (wide === 2) return out.elements(codes, rows)
+  out.reserve(rows << wide)
+  const { bytes, view, at } = out
+  if (wide === 0) for (let i = 0; i < rows; i++) bytes[at + i] = codes[i]!
+  else for (let i = 0; i < rows; i++) view.setUint16(at + 2 * i, codes[i]!, true)
+  out.at += rows << wide
+}
+
 function writeLowCardinality(out: Writer, held: Words, rows: number): void {
   const keys = held.values
   const wide = keys.length > 0x10000 ? 2 : keys.length > 0x100 ? 1 : 0
-  out.reserve(24)
   out.int64(KEYS_VERSION)
   out.int64(wide | HAS_ADDITIONAL_KEYS | NEED_UPDATE_DICTIONARY)
   out.int64(keys.length)
   for (const key of keys) out.text(key)
-  out.reserve(8 + rows * 4)
   out.int64(rows)
   if (keys.length === 1) out.zeros(rows)
-  else if (wide === 0) out.raw(new Uint8Array(held.codes.subarray(0, rows)))
-  else if (wide === 1) out.elements(new Uint16Array(held.codes.subarray(0, rows)), rows)
-  else out.elements(held.codes, rows)
+  else writeCodes(out, held.codes, rows, wide)
+}
+
+function writeTexts(out: Writer, { starts, lengths, bytes, weight }: Texts, rows: number): void {
+  if (weight === 0) return out.zeros(rows)
+  out.reserve(weight + rows * 10)
+  for (let row = 0; row < rows; row++) {
+    const start = starts[row]!
+    const length = lengths[row]!
+    out.varuint(length)
+    const { bytes: to, at } = out
+    // Ids are short: a call would cost more than the loop.
+    if (length < 64) for (let i = 0; i < length; i++) to[at + i] = bytes[start + i]!
+    else bytes.copy(to, at, start, start + length)
+    out.at += length
+  }
 }
 
 function writeLists(out: Writer, held: WordLists | NumberLists, rows: number): void {
@@ -194,24 +222,18 @@ function writeColumn(out: Writer, type: ColumnType, held: AnyHeld, rows: number)
       return out.uuids(held as Uint8Array, rows)
     case 'word':
       return writeLowCardinality(out, held as Words, rows)
-    case 'text': {
-      const words = held as Words
-      for (let i = 0; i < rows; i++) out.text(words.values[words.codes[i]!]!)
-      return
-    }
+    case 'text':
+      return writeTexts(out, held as Texts, rows)
     case 'words':
     case 'bytes':
       return writeLists(out, held as WordLists | NumberLists, rows)
   }
 }
 
-/** Reused, so that a block does not ask for new memory for every doubling; holds the largest block so far. */
+/** Reused, so that a block does not ask for new memory for every doubling; holds the largest blocks so far. */
 const scratch = new Writer(1 << 16)
 
-/** One Native block of all rows. The result owns its memory. */
-export function encodeBlock<C extends Columns>(block: Block<C>): Uint8Array<ArrayBuffer> {
-  const out = scratch
-  out.at = 0
+function writeBlock<C extends Columns>(out: Writer, block: Block<C>): void {
   const columns = Object.entries(block.spec)
   out.varuint(columns.length)
   out.varuint(block.rows)
@@ -220,7 +242,23 @@ export function encodeBlock<C extends Columns>(block: Block<C>): Uint8Array<Arra
     out.text(clickhouseType(type))
     if (block.rows > 0) writeColumn(out, type, block.columns[name] as AnyHeld, block.rows)
   }
-  return out.take()
+}
+
+/** One Native block of all rows. The result owns its memory. */
+export function encodeBlock<C extends Columns>(block: Block<C>): Uint8Array<ArrayBuffer> {
+  scratch.at = 0
+  writeBlock(scratch, block)
+  return scratch.take()
+}
+
+/** One Native block for each of `blocks`. The results are lent: the next encoding overwrites them. */
+export function encodeBlocks(blocks: readonly Block<Columns>[]): Uint8Array[] {
+  scratch.at = 0
+  const ends = blocks.map((block) => {
+    writeBlock(scratch, block)
+    return scratch.at
+  })
+  return ends.map((end, i) => scratch.bytes.subarray(ends[i - 1] ?? 0, end))
 }
 
 /**

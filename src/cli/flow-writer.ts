@@ -2,7 +2,7 @@
 // the row, with the block's dictionaries turned into text at first use.
 
 import { contains, formatAddress, isIpv4, type Network } from '../address.ts'
-import type { Block, Dictionary, Words } from '../block.ts'
+import type { Block, Dictionary, Texts, Words } from '../block.ts'
 import type { FlowColumns } from '../flow.ts'
 import { uidOf } from '../flow-id.ts'
 import { countText, isPlain, microsText, quadText, uuidText } from './cell-text.ts'
@@ -92,7 +92,7 @@ export class FlowWriter {
         )
       case 'text':
         return (row) => {
-          const value = (held as Words).get(row)
+          const value = (held as Texts).get(row)
           return value === '' ? unset : begin + textOf(value, format)
         }
       default:
@@ -157,7 +157,11 @@ function timeCell(begin: string, unset: string, micros: (row: number) => number)
 }
 
 /** Few distinct values: each is turned into text once in a block. */
-function dictionaryCell<V>(held: Dictionary<V>, unset: string, text: (value: V) => string): Cell {
+function dictionaryCell<V extends string | readonly unknown[]>(
+  held: Dictionary<V>,
+  unset: string,
+  text: (value: V) => string,
+): Cell {
   const ready: (string | undefined)[] = [unset]
   return (row) => {
     const code = held.codes[row]!

@@ -157,7 +157,7 @@ export class AzureParser implements ElementParser {
     columns.end[row] = Math.max(start, time)
     columns.duration[row] = Math.max(0, time - start) / 1e6
     if (protocol !== 1 && protocol !== 58)
-      columns.community_id.append(row, communityId(ends, 0, srcPort, ends, 16, dstPort, protocol))
+      columns.community_id.set(row, communityId(ends, 0, srcPort, ends, 16, dstPort, protocol))
     const [origPkts, origBytes, respPkts, respBytes] = tuple.counters
     columns.orig_pkts[row] = origPkts ?? Number.NaN
     columns.orig_ip_bytes[row] = origBytes ?? Number.NaN

@@ -192,7 +192,7 @@ export class OneWayWriter {
     columns.duration[row] = Math.max(0, end - start) / 1e6
     // Type and code of ICMP are not in the log (the ports are 0), so its Community ID is not known.
     if (protocol !== 1 && protocol !== 58)
-      columns.community_id.append(
+      columns.community_id.set(
         row,
         communityId(ends, ENDS.sender, srcPort, ends, ENDS.receiver, dstPort, protocol),
       )

@@ -219,7 +219,7 @@ export class ZeekConn implements ZeekConsumer {
     const uid = zeek.text(F.uid)
     if (uid === '') flowId(this.#key, columns.flow_id, row * 16)
     else flowIdOfUid(this.#sensor, uid, columns.flow_id, row * 16)
-    columns.uid.append(row, uid)
+    columns.uid.set(row, uid)
     if (this.#runs && uid !== '') columns.rec_no[row] = this.#running.deltas(uid, this.#counters)
     else if (uid !== '') columns.rec_no[row] = this.#running.last(uid, this.#counters)
     this.#times(zeek, columns, row, ts, duration)
@@ -263,7 +263,7 @@ export class ZeekConn implements ZeekConsumer {
     columns.vlan[row] = vlanOf(zeek, F.vlan, F.keyVlan)
     columns.inner_vlan[row] = vlanOf(zeek, F.innerVlan, F.keyInnerVlan)
     const given = zeek.text(F.communityId)
-    columns.community_id.append(
+    columns.community_id.set(
       row,
       given === '' ? communityId(ends, 0, portA, ends, 16, portB, protocol) : given,
     )

@@ -3,7 +3,7 @@
 
 import { formatAddress } from '../../src/address.ts'
 import type { Block } from '../../src/block.ts'
-import { Dictionary } from '../../src/block.ts'
+import { Dictionary, Texts } from '../../src/block.ts'
 import { ChunkWriter, chunkPart, decodeChunk, type PartName } from '../../src/chunk.ts'
 import type { Decoder, DecodeStats } from '../../src/decoder.ts'
 import type { Columns } from '../../src/flow.ts'
@@ -65,7 +65,7 @@ function rowOf(block: Block<Columns>, row: number): Row {
   const out: Row = {}
   for (const [name, type] of Object.entries(block.spec)) {
     const held = block.columns[name]!
-    if (held instanceof Dictionary) out[name] = held.get(row)
+    if (held instanceof Dictionary || held instanceof Texts) out[name] = held.get(row)
     else if (type === 'address') out[name] = formatAddress(held as Uint8Array, row * 16)
     else if (type === 'uuid') out[name] = formatUuid(held as Uint8Array, row * 16)
     else if (!Number.isNaN(held[row])) out[name] = held[row]
