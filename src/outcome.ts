@@ -237,7 +237,7 @@ export class OutcomeWriter {
     c.ip_proto[row] = facts.protocol
     c.grade.codes[row] = codes.grade
     c.score[row] = judgement.score
-    c.sentence.append(row, this.#sentence(judgement, facts))
+    c.sentence.set(row, this.#sentence(judgement, facts))
   }
 
   /** What happened, in one sentence. */

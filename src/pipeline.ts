@@ -20,12 +20,17 @@ export interface PipelineParts {
 export interface PipelineLimits {
   /** Chunks that are being analyzed or wait for their slice. */
   chunksInFlight: number
-  /** Chunks of one origin that are inserted together. Part of the meaning of a token: never change it lightly. */
+  /** Chunks, and flow records, that are inserted together at most; small inputs share a slice. */
   sliceChunks: number
+  sliceRecords: number
 }
 
-/** 8 chunks are at most 131,072 records: large inserts, yet far below the engine's block of 1,048,449 rows. */
-export const PIPELINE_LIMITS: PipelineLimits = { chunksInFlight: 16, sliceChunks: 8 }
+/** 131,072 records make large inserts, yet stay far below the engine's block. */
+export const PIPELINE_LIMITS: PipelineLimits = {
+  chunksInFlight: 16,
+  sliceChunks: 64,
+  sliceRecords: 131_072,
+}
 
 /** What a run judged, in order. */
 export interface PipelineResult {
@@ -43,20 +48,23 @@ export async function runPipeline(parts: PipelineParts): Promise<PipelineResult>
   const result: PipelineResult = { chunkIds: [], chunksKnown: 0 }
   const inFlight: Promise<Judged>[] = []
   let slice: SliceChunk[] = []
+  let records = 0
 
   const insert = async () => {
     if (slice.length === 0) return
     const whole: Slice = { key: sliceKey(slice), chunks: slice }
     slice = []
+    records = 0
     await store.insertSlice(whole)
   }
   const take = async () => {
-    const judged = await inFlight.shift()!
-    const before = slice.at(-1)?.header
-    if (before !== undefined && before.origin !== judged.chunk.header.origin) await insert()
-    slice.push(judged.chunk)
-    if (judged.known) result.chunksKnown++
-    if (isSliceEnd(judged.chunk.header, limits.sliceChunks)) await insert()
+    const { chunk, known } = await inFlight.shift()!
+    const more = recordsOf(chunk.header)
+    if (records + more > limits.sliceRecords) await insert()
+    slice.push(chunk)
+    records += more
+    if (known) result.chunksKnown++
+    if (slice.length === limits.sliceChunks) await insert()
   }
 
   for await (const bytes of parts.chunks) {
@@ -81,14 +89,13 @@ interface Judged {
   known: boolean
 }
 
-/** Slices are cut by sequence number alone, so that whoever repeats one repeats exactly the same. */
-function isSliceEnd(header: ChunkHeader, sliceChunks: number): boolean {
-  return header.last || (header.seq + 1) % sliceChunks === 0
+function recordsOf({ parts }: ChunkHeader): number {
+  return parts.find(({ table }) => table === 'flow_records')?.rows ?? 0
 }
 
 function sliceKey(slice: readonly SliceChunk[]): string {
   const [first, last] = [slice[0]!.header, slice.at(-1)!.header]
-  return `${first.origin}:${first.seq}-${last.seq}`
+  return `${first.origin}:${first.seq} to ${last.origin}:${last.seq}`
 }
 
 async function judge(parts: PipelineParts, bytes: Uint8Array): Promise<Judged> {

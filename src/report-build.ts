@@ -2,7 +2,7 @@
 // become the report's shape, and each finding gets the rule that would mend it.
 
 import { randomUUID } from 'node:crypto'
-import { GRADES, type Grade, type NameSource, VERDICTS } from './flow.ts'
+import { GRADES, type Grade, type NameProof, type NameSource, VERDICTS } from './flow.ts'
 import { uidOf } from './flow-id.ts'
 import type { PipelineResult } from './pipeline.ts'
 import {
@@ -197,8 +197,8 @@ function mendOf(row: FindingRow, snapshot: Snapshot): string {
     peer: row.peer,
     serverName: row.server_name,
     nameSource: row.name_source as NameSource | '',
-    nameProof: row.reason_codes.includes('name_unproven') ? 'contradicted' : '',
-    dnsNames: row.name_source === 'dns' ? [row.server_name] : [],
+    nameProof: row.name_proof as NameProof | '',
+    dnsNames: row.dns_names,
   })
   return explained?.suggestion ?? ''
 }

@@ -101,7 +101,7 @@ test('at most so many chunks are in flight', async () => {
   let most = 0
   await runPipeline(
     parts(many, {
-      limits: { chunksInFlight: 3, sliceChunks: 2 },
+      limits: { chunksInFlight: 3, sliceChunks: 2, sliceRecords: 1000 },
       analyze: async (chunk, ruling) => {
         most = Math.max(most, ++now)
         await new Promise((resolve) => setTimeout(resolve, 50))

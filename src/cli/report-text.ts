@@ -108,8 +108,15 @@ function verdictPaint(verdict: Verdict, colours: Colours): (text: string) => str
   return colours.yellow
 }
 
+/** The names that sentences use, or the whole ids where names would mix agents up. */
+function agentLabels(ids: readonly string[]): readonly string[] {
+  const names = ids.map(agentName)
+  return new Set(names).size === names.length ? names : ids
+}
+
 function agentsTable({ agents }: Report, { colours, width }: TextSettings): string {
   const seen = agents.filter(({ agent, flows }) => agent !== '' && flows > 0)
+  const labels = agentLabels(seen.map(({ agent }) => agent))
   const shown = VERDICTS.filter((verdict) => seen.some(({ verdicts }) => verdicts[verdict] > 0))
   const columns = [
     { title: 'flows', right: true },
@@ -136,7 +143,7 @@ function agentsTable({ agents }: Report, { colours, width }: TextSettings): stri
   const idWidth = Math.max(ID_WIDTH_MIN, width - 2 - tableWidth(columns, rows))
   const table = renderTable(
     [{ title: 'agent' }, ...columns],
-    rows.map((row, i) => [shortenStart(printable(seen[i]!.agent), idWidth), ...row]),
+    rows.map((row, i) => [shortenStart(printable(labels[i]!), idWidth), ...row]),
     colours,
     '  ',
   )

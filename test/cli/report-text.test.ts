@@ -22,9 +22,9 @@ describe('reportText', () => {
       21 flows, 21 judgements, from 1 input.
 
       Flows by agent and verdict
-        agent                            flows  in scope  out of scope  score  less than certain
-        …me.example/agent/doc-processor     18        16             2     85  1 probable
-        …me.example/agent/customer-chat      3         3             0
+        agent          flows  in scope  out of scope  score  less than certain
+        doc-processor     18        16             2     85  1 probable
+        customer-chat      3         3             0
 
       Out of scope
          85 doc-processor connected to paste.example.net (203.0.113.9) on tcp/443, which no rule
