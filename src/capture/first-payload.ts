@@ -23,12 +23,20 @@ export function inspectStream(
 ): Inspection {
   const tls = readClientHello(bytes, start, end, final)
   if (tls.status === 'hello') return inspectHello(tls.hello, 't')
-  const http = readRequest(bytes, start, end, final)
-  if (http.status === 'request') return inspectRequest(http.request)
-  if (tls.status === 'more' || http.status === 'more') return MORE
+  if (start >= end || mayBeginRequest(bytes[start]!)) {
+    const http = readRequest(bytes, start, end, final)
+    if (http.status === 'request') return inspectRequest(http.request)
+    if (http.status === 'more') return MORE
+  }
+  if (tls.status === 'more') return MORE
   const preamble = readPreamble(bytes, start, end)
   if (preamble !== undefined) return inspectPreamble(preamble, bytes, end, final)
   return { status: 'none', service: originatorService(bytes, start, end) }
+}
+
+/** A capital letter, or the empty line that a server ignores. */
+function mayBeginRequest(byte: number): boolean {
+  return (byte >= 0x41 && byte <= 0x5a) || byte === 0x0d || byte === 0x0a
 }
 
 function inspectRequest(request: HttpRequest): Inspection {

@@ -2,7 +2,7 @@
 
 import type { NameSource } from '../flow.ts'
 import { wireText } from '../wire-text.ts'
-import { type Ja4Transport, ja3, ja4 } from './ja.ts'
+import { fingerprints, type Ja4Transport } from './ja.ts'
 import type { ClientHello } from './tls.ts'
 
 /**
@@ -60,13 +60,17 @@ export function inspectHello(
   const named = hello.serverName !== ''
   const protocol = hello.alpn[0]
   const source = hello.ech ? 'ech_outer' : transport === 'q' ? 'quic_sni' : 'sni'
+  const { ja3, ja4 } = fingerprints(hello, transport)
   return {
-    ...namelessClient(SERVICE[transport], [...hello.anomalies, ...anomalies]),
     status: named ? 'name' : 'no_name',
+    service: SERVICE[transport],
     serverName: hello.serverName,
     nameSource: named ? source : '',
-    ja3: ja3(hello),
-    ja4: ja4(hello, transport),
+    ja3,
+    ja4,
     alpn: protocol === undefined ? '' : wireText(protocol, 0, protocol.length),
+    userAgent: '',
+    proxyUser: '',
+    anomalies: anomalies.length === 0 ? hello.anomalies : [...hello.anomalies, ...anomalies],
   }
 }

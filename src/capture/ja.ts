@@ -12,6 +12,57 @@ const SERVER_NAME = 0x0000
 const ALPN = 0x0010
 const NOTHING = '000000000000'
 
+export interface Fingerprints {
+  readonly ja3: string
+  readonly ja4: string
+}
+
+/** Both fingerprints of a hello. Those of hellos that differ in name and random bytes only are calculated once. */
+export function fingerprints(hello: ClientHello, transport: Ja4Transport): Fingerprints {
+  const key = keyOf(hello, transport)
+  let found = key === '' ? undefined : lately.get(key)
+  if (found !== undefined) return found
+  found = { ja3: ja3(hello), ja4: ja4(hello, transport) }
+  if (key === '') return found
+  if (lately.size >= KNOWN_MAX) lately.clear()
+  lately.set(key, found)
+  return found
+}
+
+const lately = new Map<string, Fingerprints>()
+const keyUnits = new Uint16Array(512)
+const keyBytes = Buffer.from(keyUnits.buffer)
+
+/** All that the fingerprints depend on, each list behind its length; '' if that is more than any real client sends. */
+function keyOf(hello: ClientHello, transport: Ja4Transport): string {
+  if (!hello.complete) return ''
+  const { ciphers, extensions, groups, pointFormats } = hello
+  const { signatureAlgorithms, supportedVersions } = hello
+  const protocol = hello.alpn[0]
+  const length = protocol === undefined ? 0 : protocol.length
+  const some = ciphers.length + extensions.length + groups.length + pointFormats.length
+  if (some + signatureAlgorithms.length + supportedVersions.length + 12 > keyUnits.length) return ''
+  let at = 0
+  keyUnits[at++] = transport.charCodeAt(0)
+  keyUnits[at++] = hello.version
+  keyUnits[at++] = length
+  keyUnits[at++] = length === 0 ? 0 : protocol![0]!
+  keyUnits[at++] = length === 0 ? 0 : protocol![length - 1]!
+  at = addToKey(at, ciphers)
+  at = addToKey(at, extensions)
+  at = addToKey(at, groups)
+  at = addToKey(at, pointFormats)
+  at = addToKey(at, signatureAlgorithms)
+  at = addToKey(at, supportedVersions)
+  return keyBytes.toString('utf16le', 0, 2 * at)
+}
+
+function addToKey(at: number, list: readonly number[]): number {
+  keyUnits[at] = list.length
+  for (let i = 0; i < list.length; i++) keyUnits[at + 1 + i] = list[i]!
+  return at + 1 + list.length
+}
+
 /** Values that clients send to keep servers tolerant (RFC 8701): 0x0a0a, 0x1a1a, ... 0xfafa. */
 export function isGrease(value: number): boolean {
   return (value & 0x0f0f) === 0x0a0a && value >> 8 === (value & 0xff)

@@ -24,6 +24,8 @@ export class Payloads {
   /** Services seen together, comma-joined, by code. 0 = none. */
   readonly #services = ['']
   readonly #serviceCodes = new Map<string, number>([['', 0]])
+  /** For each code: the code with a further service. */
+  readonly #sums = [new Map<string, number>()]
   #held = 0
 
   constructor(flows: FlowBook) {
@@ -38,16 +40,23 @@ export class Payloads {
   addService(names: string): void {
     if (names === '') return
     const { page, at } = this.#flows
-    let joined = this.serviceOf(page.words[at + F.SERVICE]!)
+    const before = page.words[at + F.SERVICE]!
+    const known = this.#sums[before]!.get(names)
+    page.words[at + F.SERVICE] = known ?? this.#sum(before, names)
+  }
+
+  #sum(before: number, names: string): number {
+    let joined = this.serviceOf(before)
     for (const name of names.split(','))
       if (!joined.split(',').includes(name)) joined = joined === '' ? name : `${joined},${name}`
     let code = this.#serviceCodes.get(joined)
     if (code === undefined) {
-      code = this.#services.length
-      this.#services.push(joined)
+      code = this.#services.push(joined) - 1
+      this.#sums.push(new Map())
       this.#serviceCodes.set(joined, code)
     }
-    page.words[at + F.SERVICE] = code
+    this.#sums[before]!.set(names, code)
+    return code
   }
 
   /** A TCP segment with payload, which begins at `start`. */

@@ -152,12 +152,13 @@ const SOFT =
 const UPGRADE = /^(?:(STARTTLS)|(STLS)|(AUTH (?:TLS|SSL)(?:-P)?)|[A-Za-z0-9.]{1,16} (STARTTLS))$/i
 const BY_GROUP = ['smtp', 'pop3', 'ftp', 'imap']
 const MAX_LINE = 512
+/** The longest tag of IMAP. */
+const MAX_WORD = 16
 const MAX_LINES = 8
 
 /** SMTP (RFC 3207), IMAP and POP3 (RFC 2595), FTP (RFC 4217): commands in lines up to the one that asks for TLS. */
 function readStartTls(bytes: Uint8Array, start: number, end: number): Preamble | undefined {
-  const first = bytes[start]! | 0x20
-  if (first < 0x30 || first > 0x7a) return undefined // no command, no tag
+  if (!beginsWithWord(bytes, start, end)) return undefined // no command, no tag
   let at = start
   let service = ''
   for (let lines = 0; lines < MAX_LINES; lines++) {
@@ -176,6 +177,19 @@ function readStartTls(bytes: Uint8Array, start: number, end: number): Preamble |
     at = lineEnd + 1
   }
   return undefined
+}
+
+/** Up to 16 letters, digits or dots, and then a space or the end of the line. */
+function beginsWithWord(bytes: Uint8Array, start: number, end: number): boolean {
+  const stop = Math.min(end, start + MAX_WORD)
+  let at = start
+  while (at < stop && isWordByte(bytes[at]!)) at++
+  return at > start && at < end && (bytes[at] === 0x20 || bytes[at] === 0x0d || bytes[at] === 0x0a)
+}
+
+function isWordByte(byte: number): boolean {
+  const lower = byte | 0x20
+  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a) || byte === 0x2e
 }
 
 function nameOf(groups: RegExpExecArray): string {

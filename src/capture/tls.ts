@@ -61,12 +61,18 @@ export function readClientHello(
   if (size > 1 && bytes[start + 1] !== 3) return OTHER
   if (size > 2 && bytes[start + 2]! > 4) return OTHER
   if (size > 4 && u16(bytes, start + 3) > MAX_RECORD) return OTHER
-  // Even the handshake header may be spread over records, to be missed by whoever expects it in one.
-  const head = new Uint8Array(HEAD)
-  const seen = joinRecords(bytes, start, end, head)
-  if (!looksLikeHello(head, seen.length) || seen.broken) return OTHER
-  if (seen.length < HEAD) return final ? OTHER : MORE
-  const length = 4 + u24(head, 1)
+  let length = 0
+  if (size >= 5 + HEAD && u16(bytes, start + 3) >= HEAD) {
+    if (!looksLikeHello(bytes, start + 5, HEAD)) return OTHER
+    length = 4 + u24(bytes, start + 6)
+  } else {
+    // Even the handshake header may be spread over records, to be missed by whoever expects it in one.
+    const head = new Uint8Array(HEAD)
+    const seen = joinRecords(bytes, start, end, head)
+    if (!looksLikeHello(head, 0, seen.length) || seen.broken) return OTHER
+    if (seen.length < HEAD) return final ? OTHER : MORE
+    length = 4 + u24(head, 1)
+  }
   const firstEnd = start + 5 + u16(bytes, start + 3)
   if (start + 5 + length <= firstEnd) {
     if (start + 5 + length > end && !final) return MORE
@@ -82,10 +88,10 @@ export function readClientHello(
 const HEAD = 6
 
 /** Type, a length below 64 KiB, a version: as far as they have come. */
-function looksLikeHello(head: Uint8Array, length: number): boolean {
-  if (length > 0 && head[0] !== CLIENT_HELLO) return false
-  if (length > 1 && head[1] !== 0) return false
-  return length < HEAD || head[4] === 3 || u16(head, 4) === 2
+function looksLikeHello(head: Uint8Array, at: number, length: number): boolean {
+  if (length > 0 && head[at] !== CLIENT_HELLO) return false
+  if (length > 1 && head[at + 1] !== 0) return false
+  return length < HEAD || head[at + 4] === 3 || u16(head, at + 4) === 2
 }
 
 /** Copies handshake bytes out of consecutive records until `to` is full, bytes end, or something else comes. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isGrease, ja3, ja4 } from '../../src/capture/ja.ts'
+import { fingerprints, isGrease, ja3, ja4 } from '../../src/capture/ja.ts'
 import { type ClientHello, parseClientHello } from '../../src/capture/tls.ts'
 import {
   alpnBody,
@@ -119,6 +120,45 @@ describe('ja3', () => {
   it('has empty lists where there are no extensions', () => {
     const bare = hello({ version: 0x0301, ciphers: [4, 5], extensions: undefined })
     expect(ja3(bare)).toBe(createHash('md5').update('769,4-5,,,').digest('hex'))
+  })
+})
+
+describe('fingerprints', () => {
+  it('are those of the very hello, however alike the ones before it were', () => {
+    const list = fc.array(fc.constantFrom(0, 1, 2, 10, 0x0304, 0x0a0a), { maxLength: 3 })
+    const protocol = fc.constantFrom('', 'h2', 'hq', 'h22')
+    const offers = fc.record({
+      version: fc.constantFrom(0x0303, 0x0304),
+      ciphers: list,
+      extensions: list,
+      groups: list,
+      pointFormats: list,
+      signatureAlgorithms: list,
+      supportedVersions: list,
+      alpn: fc.array(protocol, { maxLength: 2 }).map((names) => names.map((n) => Buffer.from(n))),
+    })
+    const plain = hello(chrome)
+    fc.assert(
+      fc.property(fc.array(offers, { maxLength: 40 }), (all) => {
+        for (const offered of all) {
+          const one = { ...plain, ...offered }
+          for (const transport of ['t', 'q'] as const) {
+            const wanted = { ja3: ja3(one), ja4: ja4(one, transport) }
+            expect(fingerprints(one, transport)).toEqual(wanted)
+            expect(fingerprints({ ...one, complete: false }, transport).ja4).toBe('')
+          }
+        }
+      }),
+    )
+  })
+
+  it('are calculated of a hello of any length, and of more hellos than are remembered', () => {
+    const many = hello({ ...chrome, ciphers: Array.from({ length: 2_000 }, (_, i) => i) })
+    expect(fingerprints(many, 't').ja4).toBe(ja4(many, 't'))
+    for (let i = 0; i < 3_000; i++) {
+      const one = { ...many, ciphers: [i] }
+      expect(fingerprints(one, 't').ja4).toBe(ja4(one, 't'))
+    }
   })
 })
 

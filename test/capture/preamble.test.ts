@@ -25,6 +25,7 @@ const UPGRADES: readonly (readonly [string, Part])[] = [
   ['ldap_tcp', ldap],
   ['smtp', 'EHLO mail.example.com\r\nSTARTTLS\r\n'],
   ['imap', 'a CAPABILITY\r\nb STARTTLS\r\n'],
+  ['imap', '. CAPABILITY\r\n. STARTTLS\r\n'], // as openssl s_client asks
   ['pop3', 'CAPA\r\nSTLS\r\n'],
   ['ftp', 'AUTH TLS\r\n'],
 ]
