@@ -35,15 +35,23 @@ const message = new Uint8Array(64)
 const words = new Int32Array(80)
 const digest = new Int32Array(5)
 
+/** Characters of a community id. */
+export const COMMUNITY_ID_LENGTH = 30
+
+/** Community ID v1 with seed 0: `1:` and 28 characters. Parameters as `communityIdBytes`. */
+export function communityId(...of: Parameters<typeof communityIdBytes>): string {
+  return communityIdBytes(...of).toString('latin1')
+}
+
 /**
- * Community ID v1 with seed 0: `1:` and 28 characters.
+ * The same as ASCII bytes, which are lent: the next call overwrites them.
  *
  * @param addressA 16 bytes at `atA`, IPv4 as ::ffff:a.b.c.d (hashed as its 4 bytes); likewise B
  * @param portA port of A. For ICMP, A is the originator, portA the type and portB Zeek's second number: the type
  * of the answer if there is one, else the code. Protocols other than TCP, UDP, SCTP and ICMP have no ports here
  * @param protocol IANA protocol number
  */
-export function communityId(
+export function communityIdBytes(
   addressA: Uint8Array,
   atA: number,
   portA: number,
@@ -51,7 +59,7 @@ export function communityId(
   atB: number,
   portB: number,
   protocol: number,
-): string {
+): Buffer {
   const four = isIpv4(addressA, atA) && isIpv4(addressB, atB)
   const skip = four ? 12 : 0
   let second = portB
@@ -89,7 +97,8 @@ export function communityId(
     message[length++] = high
   }
   sha1Block(message, length, digest)
-  return textOf(digest)
+  writeText(digest)
+  return text
 }
 
 /** True if (A, portA) is not greater than (B, portB), bytes compared in network order. */
@@ -132,19 +141,37 @@ export function sha1Block(bytes: Uint8Array, length: number, to: Int32Array): vo
   let c = 0x98badcfe | 0
   let d = 0x10325476
   let e = 0xc3d2e1f0 | 0
-  for (let i = 0; i < 80; i++) {
-    // One round function for each quarter.
-    let mixed: number
-    if (i < 20) mixed = (((b & c) | (~b & d)) + 0x5a827999) | 0
-    else if (i < 40) mixed = ((b ^ c ^ d) + 0x6ed9eba1) | 0
-    else if (i < 60) mixed = (((b & c) | (b & d) | (c & d)) - 0x70e44324) | 0
-    else mixed = ((b ^ c ^ d) - 0x359d3e2a) | 0
-    mixed = (mixed + e) | 0
-    mixed = (mixed + words[i]!) | 0
-    const next = (((a << 5) | (a >>> 27)) + mixed) | 0
+  // One loop for each round function: a choice in every round would cost as much as the round.
+  let i = 0
+  for (; i < 20; i++) {
+    const next = (turn5(a) + ((b & c) | (~b & d)) + e + 0x5a827999 + words[i]!) | 0
     e = d
     d = c
-    c = (b << 30) | (b >>> 2)
+    c = turn30(b)
+    b = a
+    a = next
+  }
+  for (; i < 40; i++) {
+    const next = (turn5(a) + (b ^ c ^ d) + e + 0x6ed9eba1 + words[i]!) | 0
+    e = d
+    d = c
+    c = turn30(b)
+    b = a
+    a = next
+  }
+  for (; i < 60; i++) {
+    const next = (turn5(a) + ((b & c) | (b & d) | (c & d)) + e - 0x70e44324 + words[i]!) | 0
+    e = d
+    d = c
+    c = turn30(b)
+    b = a
+    a = next
+  }
+  for (; i < 80; i++) {
+    const next = (turn5(a) + (b ^ c ^ d) + e - 0x359d3e2a + words[i]!) | 0
+    e = d
+    d = c
+    c = turn30(b)
     b = a
     a = next
   }
@@ -155,14 +182,22 @@ export function sha1Block(bytes: Uint8Array, length: number, to: Int32Array): vo
   to[4] = (e + 0xc3d2e1f0) | 0
 }
 
+function turn5(word: number): number {
+  return (word << 5) | (word >>> 27)
+}
+
+function turn30(word: number): number {
+  return (word << 30) | (word >>> 2)
+}
+
 const BASE64 = Uint8Array.from(
   Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'),
 )
 /** `1:` and room for the 28 characters of 20 bytes. */
-const text = Buffer.from('1:' + '='.repeat(28))
+const text = Buffer.from('1:'.padEnd(COMMUNITY_ID_LENGTH, '='))
 
 /** The digest in base 64, written as bytes: joining 28 strings costs more than the hash. */
-function textOf(from: Int32Array): string {
+function writeText(from: Int32Array): void {
   let at = 2
   for (let i = 0; i < 21; i += 3) {
     const group = (byteOf(from, i) << 16) | (byteOf(from, i + 1) << 8) | byteOf(from, i + 2)
@@ -171,7 +206,6 @@ function textOf(from: Int32Array): string {
     text[at++] = BASE64[(group >>> 6) & 63]!
     if (i < 18) text[at++] = BASE64[group & 63]!
   }
-  return text.toString('latin1', 0, 30)
 }
 
 function byteOf(from: Int32Array, at: number): number {

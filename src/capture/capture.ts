@@ -37,6 +37,8 @@ const BACK_JUMP = 300e6
 /** Largest number of rejects that are kept of one input; more are only counted. */
 const REJECTS_MAX = 10_000
 
+const NONE: readonly string[] = []
+
 /** A decoder of a capture of this format, which `sniffCapture` tells. */
 export function captureDecoder(
   format: 'pcap' | 'pcapng',
@@ -67,7 +69,7 @@ class CaptureDecoder implements Decoder, PacketSink {
   #shift = 0
   #rejects = 0
   /** Tunnels that the packet in hand came through so far, and the memory it was captured in. */
-  #inside: readonly string[] = []
+  #inside: readonly string[] = NONE
   #frame = new Uint8Array(0) as Uint8Array
   readonly #unknownLinks = new Set<number>()
 
@@ -138,7 +140,7 @@ class CaptureDecoder implements Decoder, PacketSink {
 
   /** The IP packet at `packet.at`, what is inside it, and the rest of an aggregate. '' if it is in a flow. */
   #ip(packet: Packet): Skipped {
-    this.#inside = []
+    this.#inside = NONE
     const outcome = this.#enter(packet)
     while (packet.nextPart > 0 && packet.bytes === this.#frame) {
       // Every part is at least 14 bytes, so this ends.

@@ -20,7 +20,7 @@ export class FlowExtra {
   alpn = ''
   userAgent = ''
   proxyUser = ''
-  anomalies: string[] = []
+  anomalies: readonly string[] = NONE
   /** uids of the enclosing tunnels, outermost first; and what is inside this flow has it as its enclosing ones. */
   parents: readonly string[] = NONE
   /** Further tunnels that its packets came through: other ones for each direction are usual. */
@@ -39,6 +39,6 @@ export class FlowExtra {
   note(codes: readonly string[]): void {
     for (const code of codes)
       if (this.anomalies.length < ANOMALIES_MAX && !this.anomalies.includes(code))
-        this.anomalies.push(code)
+        this.anomalies = [...this.anomalies, code]
   }
 }

@@ -1,10 +1,14 @@
 // How a flow is held in the table: one stride of 32-bit words and one of doubles. Names are offsets into them.
 // Everything that a packet touches is here; what few flows have (names, buffers) hangs beside, by flow number.
+//
+
+// Memory comes in cache lines of 64 bytes (16 words, 8 doubles), and with many flows every line of one that a packet
+// touches is waited for: what is used together lies together.
 
 /** 32-bit words of a flow: 256 bytes, four cache lines. */
 export const WORDS = 64
-/** Doubles of a flow. */
-export const DOUBLES = 20
+/** Doubles of a flow: three cache lines. */
+export const DOUBLES = 24
 
 // Words 0-9 are the key: addresses in network order (A is the lower endpoint), ports, the rest.
 export const KEY_WORDS = 10
@@ -17,30 +21,35 @@ export const KEY_REST = 9
 export const ONE_WAY = 0x100
 
 export const HASH = 10
-/** Neighbours in the same slot of the wheel, -1 at the ends; slot of the wheel, -1 if in none. */
-export const NEXT = 11
-export const PREVIOUS = 23
-export const SLOT = 12
-/** Counts flows as they are created: the order of what is written at the end. */
-export const BIRTH = 13
+/** Bits of anomalies.ts. */
+export const ANOMALIES = 11
+/** DECIDERS and HANDSHAKES codes of the deciding moment, 0 = not yet. */
+export const DECIDED = 12
+/** 1 = it came through a tunnel. */
+export const TUNNEL = 13
 export const FLAGS = 14
 /** VLAN ids: outer in the lower half, inner in the upper. */
 export const VLANS = 15
+
 /** Code of the services seen (payload.ts). */
 export const SERVICE = 16
-/** 1 = it came through a tunnel. */
-export const TUNNEL = 17
-/** Bits of anomalies.ts. */
-export const ANOMALIES = 19
-export const OCCURRENCE = 20
-/** DECIDERS and HANDSHAKES codes of the deciding moment, 0 = not yet. */
-export const DECIDED = 21
 /** Packets without payload since the handshake was complete. */
-export const SILENT = 22
+export const SILENT = 17
+/** Neighbours in the same slot of the wheel, -1 at the ends; slot of the wheel, -1 if in none. */
+export const NEXT = 18
+export const PREVIOUS = 19
+export const SLOT = 20
+/** Counts flows as they are created: the order of what is written at the end. */
+export const BIRTH = 21
+export const OCCURRENCE = 22
+
+/** History, in bytes: how many letters, then the letters. */
+export const HISTORY = 24
+export const HISTORY_MAX = 31
 
 /** Where the words of the originator and of the responder begin. */
-export const ORIG = 24
-export const RESP = 40
+export const ORIG = 32
+export const RESP = 48
 // Within an endpoint. Sequence numbers are as on the wire, `HIST_*` relative to the first.
 export const STATE = 0
 export const PREVIOUS_STATE = 1
@@ -60,10 +69,6 @@ export const FIN_COUNT = 14
 /** Bits SAW_* and DID_* below. */
 export const SEEN = 15
 
-/** History, in bytes: how many letters, then the letters. */
-export const HISTORY = 56
-export const HISTORY_MAX = 31
-
 // Doubles.
 export const FIRST = 0
 /** Last packet, as it counts for the duration. */
@@ -78,7 +83,7 @@ export const MISSED = 5
 export const DECIDED_AT = 6
 /** Counters of an endpoint: at ORIG_COUNTS and RESP_COUNTS. */
 export const ORIG_COUNTS = 8
-export const RESP_COUNTS = 14
+export const RESP_COUNTS = 16
 export const PACKETS = 0
 export const IP_BYTES = 1
 /** Payload bytes (not TCP) · TCP: relative sequence number up to which all bytes have been seen. */

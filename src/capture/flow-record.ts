@@ -1,7 +1,7 @@
 // Writes a flow that leaves the table as a row of FLOW_COLUMNS.
 
 import type { ChunkWriter } from '../chunk.ts'
-import { communityId } from '../community-id.ts'
+import { COMMUNITY_ID_LENGTH, communityIdBytes } from '../community-id.ts'
 import { DECIDERS, type EndReason, HANDSHAKES } from '../flow.ts'
 import { contextHash, type FlowKey, flowId, uidOf } from '../flow-id.ts'
 import { anomalyCodes, HISTORY_CUT } from './anomalies.ts'
@@ -12,6 +12,7 @@ import type { Page } from './table.ts'
 import { historyText, payloadSize, tcpState } from './tcp-summary.ts'
 
 const CONTEXTS_MAX = 10_000
+const NONE: readonly string[] = []
 
 /** Where a flow is in the table. */
 export interface FlowPlace {
@@ -25,6 +26,11 @@ export class FlowRecords {
   readonly #chunks: ChunkWriter
   readonly #sensor: string
   readonly #contexts = new Map<string, number>()
+  // The observation point that was asked for last, which is nearly always the next one, too.
+  #lastInterface = -1
+  #lastVlans = -1
+  #lastParents: readonly string[] = NONE
+  #lastContext = 0
   readonly #key: FlowKey = {
     context: 0,
     addressA: ends,
@@ -71,15 +77,18 @@ export class FlowRecords {
     const { words, doubles } = page
     const row = this.#chunks.flow()
     const c = this.#chunks.flows.columns
-    const parents = extra?.parents ?? []
+    const parents = extra === undefined || extra.parents.length === 0 ? NONE : extra.parents
     this.#identify(place, parents, c.flow_id, row * 16)
     c.sensor.set(row, this.#sensor)
     c.source_kind.set(row, 'pcap')
     c.vantage.set(row, this.#vantage(words[at + F.KEY_REST]! >>> 16))
     c.ts[row] = doubles[dat + F.FIRST]!
     c.end[row] = Math.max(doubles[dat + F.FIRST]!, doubles[dat + F.LAST_SEEN]!)
-    c.orig_h.set(ends.subarray(0, 16), row * 16)
-    c.resp_h.set(ends.subarray(16, 32), row * 16)
+    const { orig_h, resp_h } = c
+    for (let i = 0; i < 16; i++) {
+      orig_h[row * 16 + i] = ends[i]!
+      resp_h[row * 16 + i] = ends[16 + i]!
+    }
     const { portA, portB, protocol } = this.#key
     c.orig_p[row] = portA
     c.resp_p[row] = portB
@@ -92,7 +101,8 @@ export class FlowRecords {
       row,
       extra?.laterParents === undefined ? parents : [...parents, ...extra.laterParents],
     )
-    c.community_id.set(row, communityId(ends, 0, portA, ends, 16, portB, protocol))
+    const community = communityIdBytes(ends, 0, portA, ends, 16, portB, protocol)
+    c.community_id.setBytes(row, community, 0, COMMUNITY_ID_LENGTH)
     const flags = words[at + F.FLAGS]!
     c.direction_sure[row] = (flags & F.DIRECTION_SURE) !== 0 && (flags & F.FLIPPED) === 0 ? 1 : 0
     const decided = words[at + F.DECIDED]!
@@ -157,9 +167,20 @@ export class FlowRecords {
     key.time = doubles[dat + F.FIRST]!
     key.occurrence = words[at + F.OCCURRENCE]!
     const interfaceIndex = words[at + F.KEY_REST]! >>> 16
-    key.context = this.#context(
-      `${this.#sensor}\n${interfaceIndex}\n${words[at + F.VLANS]!}\n${parents.join(' ')}`,
-    )
+    const vlans = words[at + F.VLANS]!
+    if (
+      interfaceIndex !== this.#lastInterface ||
+      vlans !== this.#lastVlans ||
+      parents !== this.#lastParents
+    ) {
+      this.#lastContext = this.#context(
+        `${this.#sensor}\n${interfaceIndex}\n${vlans}\n${parents.join(' ')}`,
+      )
+      this.#lastInterface = interfaceIndex
+      this.#lastVlans = vlans
+      this.#lastParents = parents
+    }
+    key.context = this.#lastContext
     flowId(key, to, toAt)
   }
 

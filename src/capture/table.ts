@@ -20,6 +20,8 @@ const PAGE_BITS = 11
 const PAGE = 1 << PAGE_BITS
 const SLOTS = 512
 const TICK = 1e6
+/** Third word of an IPv4 address in IPv6's form. */
+const MAPPED = 0x0000_ffff
 
 /** 2048 flows. `bytes` are the same memory as `words`. */
 export interface Page {
@@ -35,6 +37,7 @@ export class FlowTable {
   births = 0
   readonly max: number
   readonly #seed: Int32Array
+  readonly #four = new Int32Array(4)
   readonly #pages: Page[] = []
   /** Pairs of hash and flow number + 1; 0 = empty. */
   #index = new Int32Array(2 << 12)
@@ -46,6 +49,8 @@ export class FlowTable {
   readonly #tails = new Int32Array(SLOTS).fill(-1)
   /** Tick up to which the wheel has turned. */
   #turned = -1
+  /** Time of the next tick, microseconds. */
+  #next = Number.NEGATIVE_INFINITY
   #hand = 0
 
   /**
@@ -71,8 +76,16 @@ export class FlowTable {
   }
 
   hash(key: Int32Array): number {
-    // IPv4 keys differ in four words only.
-    return keyedHash(key, KEY_WORDS, this.#seed)
+    const mapped = key[2] === MAPPED && key[6] === MAPPED
+    if (!mapped || (key[0]! | key[1]! | key[4]! | key[5]!) !== 0)
+      return keyedHash(key, KEY_WORDS, this.#seed)
+    // IPv4 keys differ in four words only, and a shorter message has another hash.
+    const four = this.#four
+    four[0] = key[3]!
+    four[1] = key[7]!
+    four[2] = key[8]!
+    four[3] = key[9]!
+    return keyedHash(four, 4, this.#seed)
   }
 
   /** Number of the flow with this key, or -1. */
@@ -153,7 +166,9 @@ export class FlowTable {
    * A jump of any length turns at most once around.
    */
   advance(now: number, visit: (flow: number) => void): void {
+    if (now < this.#next) return
     const tick = Math.floor(now / TICK)
+    this.#next = (tick + 1) * TICK
     if (tick <= this.#turned) return
     if (this.#turned < 0) {
       this.#turned = tick

@@ -55,12 +55,28 @@ export function tcpState(page: Page, at: number): string {
   return 'OTH'
 }
 
+/** Histories that were written lately, by their bytes: most flows have one of a few dozen. */
+const RECENT = 256
+const WORDS_OF = (F.HISTORY_MAX + 1) / 4
+const recentWords = new Int32Array(RECENT * WORDS_OF)
+const recentTexts: string[] = Array.from({ length: RECENT }, () => '')
+
 /** The history letters of any flow. */
 export function historyText(page: Page, at: number): string {
-  const from = (at + F.HISTORY) * 4
-  let text = ''
-  const length = page.bytes[from]!
-  for (let i = 0; i < length; i++) text += String.fromCharCode(page.bytes[from + 1 + i]!)
+  const { words } = page
+  const from = at + F.HISTORY
+  // Letters beyond the length are zero, so the words are the history.
+  let mix = 0
+  for (let i = 0; i < WORDS_OF; i++) mix = Math.imul(mix ^ words[from + i]!, 0x9e3779b1)
+  const slot = (mix >>> 16) & (RECENT - 1)
+  let same = true
+  for (let i = 0; i < WORDS_OF; i++)
+    same = same && recentWords[slot * WORDS_OF + i] === words[from + i]
+  if (same) return recentTexts[slot]!
+  const letters = page.bytes.subarray(from * 4 + 1, from * 4 + 1 + page.bytes[from * 4]!)
+  const text = String.fromCharCode(...letters)
+  for (let i = 0; i < WORDS_OF; i++) recentWords[slot * WORDS_OF + i] = words[from + i]!
+  recentTexts[slot] = text
   return text
 }
 
