@@ -70,14 +70,13 @@ export class Engine {
   async #run({ sql, format, database, session: sessionId, settings, params }) {
     const session = this.#session(sessionId)
     try {
-      if (database !== undefined)
-        await session.queryAsync(`USE \`${database.replace(/[`\\]/g, '\\$&')}\``)
-      for (const [name, value] of params)
-        await session.queryAsync(`SET ${name} = ${sqlText(value)}`)
+      // These take no time: no need to leave the thread for them.
+      if (database !== undefined) session.query(`USE \`${database.replace(/[`\\]/g, '\\$&')}\``)
+      for (const [name, value] of params) session.query(`SET ${name} = ${sqlText(value)}`)
       // After `readonly` nothing else can be set.
       const last = settings.filter(([name]) => name === 'readonly')
       for (const [name, value] of [...settings.filter(([name]) => name !== 'readonly'), ...last])
-        await session.queryAsync(`SET ${name} = ${sqlText(value)}`)
+        session.query(`SET ${name} = ${sqlText(value)}`)
       const result = await session.queryAsync(sql, { format })
       return {
         bytes: result.bytes(),

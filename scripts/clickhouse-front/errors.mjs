@@ -29,12 +29,11 @@ const STATUS = new Map([
   [298, 413], // QUERY_IS_TOO_LARGE
 ])
 
-/** What an error is to the client. An error without a code is a fault of the front itself. */
+/** What an error is to the client. One without a code is a fault of the front itself. */
 export function answerOf(error, version) {
-  const code = Number(error.clickhouseCode ?? 1001)
-  const text =
-    error.clickhouseCode === undefined
-      ? `Code: 1001. DB::Exception: ${error.message}. (STD_EXCEPTION)`
-      : error.message
+  // Of some of its errors the engine tells the code in the text alone, behind words of its own.
+  const told = /Code: (\d+)\. [\s\S]*/.exec(error.message)
+  const code = Number(error.clickhouseCode ?? told?.[1] ?? 1001)
+  const text = told?.[0] ?? `Code: ${code}. DB::Exception: ${error.message}. (STD_EXCEPTION)`
   return { code, status: STATUS.get(code) ?? 500, text: `${text} (version ${version})\n` }
 }

@@ -8,6 +8,8 @@
 //   die AFTER | die-late AFTER   kill -9 itself before, or after, the next insert but AFTER
 //   calm                     all of this is over
 //   count                    tell how many requests and inserts came
+//
+// Faults of inserts wait for each other: the second begins to count when the first is over.
 
 import { FrontError } from './errors.mjs'
 
@@ -26,25 +28,20 @@ const WORDS = new Map([
   ],
 ])
 
-const CALM = { kind: 'calm', times: 0, after: 0 }
-
 export class Faults {
   hanging = false
   slowMillis = 0
   requests = 0
   inserts = 0
-  #next = CALM
+  /** @type {{kind: string, times: number, after: number, code?: number}[]} */
+  #plan = []
 
   /** @returns {{kind: 'good' | 'cut' | 'drop' | 'die' | 'die-late'}} what happens to this insert. @throws FrontError */
   insert() {
     this.inserts++
-    const fault = this.#next
-    if (fault.times === 0) return { kind: 'good' }
-    if (fault.after > 0) {
-      fault.after--
-      return { kind: 'good' }
-    }
-    fault.times--
+    const fault = this.#plan[0]
+    if (fault === undefined || fault.after-- > 0) return { kind: 'good' }
+    if (--fault.times <= 0) this.#plan.shift()
     if (fault.kind !== 'fail') return { kind: fault.kind }
     const [word, text] = WORDS.get(fault.code) ?? ['UNKNOWN_EXCEPTION', 'Made on command']
     throw new FrontError(fault.code, word, text)
@@ -59,15 +56,15 @@ export class Faults {
     if (kind === 'hang') this.hanging = true
     else if (kind === 'slow' && a !== undefined) this.slowMillis = a
     else if (kind === 'fail' && b !== undefined)
-      this.#next = { kind, code: a, times: b, after: c ?? 0 }
+      this.#plan.push({ kind, code: a, times: b, after: c ?? 0 })
     else if ((kind === 'cut' || kind === 'drop') && a !== undefined)
-      this.#next = { kind, times: a, after: b ?? 0 }
+      this.#plan.push({ kind, times: a, after: b ?? 0 })
     else if ((kind === 'die' || kind === 'die-late') && a !== undefined)
-      this.#next = { kind, times: 1, after: a }
+      this.#plan.push({ kind, times: 1, after: a })
     else if (kind === 'calm') {
       this.hanging = false
       this.slowMillis = 0
-      this.#next = CALM
+      this.#plan = []
     } else return false
     return true
   }

@@ -1,56 +1,74 @@
 // The store over HTTP, and what is said when there is none: the same rows and queries as embedded.
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openStore } from '../../src/store/store.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { migrate } from '../../src/store/migrate.ts'
+import { openServer, type ServerTarget } from '../../src/store/server.ts'
+import { steadfast } from '../../src/store/steadfast.ts'
+import { EngineStore, openStore, type Slice } from '../../src/store/store.ts'
 import { StoreAccessError, StoreError, StoreUnreachableError } from '../../src/store/store-error.ts'
 import { parseStoreTarget } from '../../src/store/store-target.ts'
+import { type Front, startFront } from './front.ts'
 import { DAY, judged, MONDAY, sampleChunk } from './samples.ts'
 
 const RUN = '11111111-1111-4111-8111-111111111111'
-let child: ChildProcess
-let port: string
 const directory = mkdtempSync(join(tmpdir(), 'bailiwick-test-'))
+let front: Front
 
 beforeAll(async () => {
-  const script = join(import.meta.dirname, 'server-process.mjs')
-  child = spawn(process.execPath, [script, join(directory, 'data'), 'secret'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  for await (const line of createInterface({ input: child.stdout! })) {
-    port = line
-    break
-  }
+  front = await startFront({ path: directory })
 })
+afterEach(() => front.tell('calm'))
 afterAll(async () => {
-  child.kill('SIGTERM')
-  await once(child, 'exit')
+  await front.kill('SIGTERM')
   rmSync(directory, { recursive: true, force: true })
 })
 
-const target = (password = 'secret') =>
-  parseStoreTarget(`http://default:${password}@127.0.0.1:${port}/default`)
+const target = (change: Partial<ServerTarget> = {}) =>
+  ({ ...parseStoreTarget(front.store), ...change }) as ServerTarget
+const address = () => `http://127.0.0.1:${front.port}/flows`
+
+function sliceOf(origin: string): Slice & { id: string } {
+  const chunk = sampleChunk({
+    origin,
+    flows: [
+      { name: 'a', user_agent: 'é日本\n\nSELECT 1' },
+      { name: 'b', ts: MONDAY + DAY, orig_bytes: 2 ** 40 },
+    ],
+    rejects: [{ reason: 'r', at: 1, sample: '' }],
+  })
+  const chunks = [judged(chunk, [{ name: 'a', verdict: 'out_of_scope', alert: 'x', score: 7 }])]
+  return { key: `${origin}:0-0`, chunks, id: chunk.header.id }
+}
+
+/** Rows of a chunk, by table. */
+async function counts(id: string): Promise<Record<string, number>> {
+  const tables = Object.keys(ONCE).map(
+    (table) =>
+      `SELECT '${table}' AS name, toUInt32(count()) AS n FROM ${table} WHERE chunk_id = '${id}'`,
+  )
+  const rows = await front.rows(tables.join(' UNION ALL '))
+  return Object.fromEntries(rows.map((row) => [String(row.name), Number(row.n)]))
+}
+/** What is sliceOf()'s. */
+const ONCE = { flow_records: 2, coverage: 1, rejects: 1, judgements: 1, findings: 1 }
+/** Of a slice: intent; records of two days, coverage, rejects; judgements, findings; marker. */
+const INSERTS = 8
 
 describe('a server', () => {
   test('takes slices once and answers queries', async () => {
     const store = await openStore(target())
-    const chunk = sampleChunk({
-      flows: [
-        { name: 'a', user_agent: 'é日本\n\nSELECT 1' },
-        { name: 'b', ts: MONDAY + DAY, orig_bytes: 2 ** 40 },
-      ],
-      rejects: [{ reason: 'r', at: 1, sample: '' }],
-    })
-    const chunks = [judged(chunk, [{ name: 'a', verdict: 'out_of_scope', alert: 'x', score: 7 }])]
-    for (let i = 0; i < 2; i++) await store.insertSlice({ key: 'http', chunks })
-    await store.noteRun(RUN, [chunk.header.id])
+    const slice = sliceOf('http')
+    const before = Number((await front.tell('count')).inserts)
+    for (let i = 0; i < 2; i++) await store.insertSlice(slice)
+    expect((await front.tell('count')).inserts).toBe(before + INSERTS)
+    expect(await counts(slice.id)).toEqual(ONCE)
+    await store.noteRun(RUN, [slice.id])
     const [totals] = await store.query('report_totals', { run: RUN })
     expect(totals).toMatchObject({ flows: 2, records: 2, judgements: 1, alerts: 1, rejects: 1 })
     expect(totals?.bytes).toBe(2 ** 40 + 1000 + 10_000)
@@ -59,18 +77,141 @@ describe('a server', () => {
     await expect(store.query('alerts', { limit: 1 })).rejects.toThrow('is closed')
 
     const again = await openStore(target())
-    expect((await again.completed([chunk.header.id])).get(chunk.header.id)?.complete).toBe(true)
+    expect((await again.completed([slice.id])).get(slice.id)?.complete).toBe(true)
     expect(await again.query('alerts', { limit: 1 })).toMatchObject([{ score: 7 }])
     await again.close()
   })
 
   test('that refuses the password is told apart, and the password is not shown', async () => {
-    const opening = openStore(target('wrong-password'))
+    const opening = openStore(target({ password: 'wrong-password' }))
     await expect(opening).rejects.toThrow(StoreAccessError)
-    await opening.catch((error: Error) => {
-      expect(error.message).toMatch(/refused the user or the password/)
-      expect(error.message).not.toMatch(/wrong-password/)
-    })
+    await expect(opening).rejects.toThrow(
+      `the store at ${address()} refused the user or the password (code 516): correct them in the URL`,
+    )
+  })
+
+  test('without the database is told apart', async () => {
+    const opening = openStore(target({ database: 'nowhere' }))
+    await expect(opening).rejects.toThrow(StoreAccessError)
+    await expect(opening).rejects.toThrow(
+      `the store at http://127.0.0.1:${front.port}/nowhere has no such database: create it or name another in the URL`,
+    )
+  })
+
+  test('that was killed while the schema was made is opened the next time', async () => {
+    for (const fault of ['die 2', 'die-late 4']) {
+      const path = join(directory, fault)
+      const dying = await startFront({ path })
+      await dying.tell(fault)
+      await expect(openStore(parseStoreTarget(dying.store))).rejects.toThrow(StoreUnreachableError)
+      await dying.gone
+      const next = await startFront({ path })
+      const store = await openStore(parseStoreTarget(next.store))
+      expect(await store.query('audit_chunks', { limit: 1 })).toEqual([])
+      await store.close()
+      await next.kill('SIGKILL')
+    }
+  })
+
+  test('refuses what a query should not do: the reader can only read', async () => {
+    const engine = await openServer(target())
+    const writing = engine.select('CREATE TABLE x (a UInt8) ENGINE = Memory', {})
+    await expect(writing).rejects.toMatchObject({ code: 164 })
+    await engine.close()
+  })
+})
+
+describe('an insert that fails', () => {
+  /** A store that tries again after these milliseconds. */
+  async function patient(pauses: readonly number[]) {
+    return steadfast(await openStore(target()), new AbortController().signal, pauses)
+  }
+
+  test('with its answer lost is not doubled, at whichever INSERT', async () => {
+    const store = await patient([10])
+    for (let n = 0; n < INSERTS; n++) {
+      const slice = sliceOf(`answer lost ${n}`)
+      await front.tell(`cut 1 ${n}`)
+      await store.insertSlice(slice)
+      expect(await counts(slice.id), `INSERT ${n}`).toEqual(ONCE)
+    }
+    expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+    await store.close()
+  })
+
+  test('with the request lost is not left out, at whichever INSERT', async () => {
+    const store = await patient([10])
+    for (let n = 0; n < INSERTS; n++) {
+      const slice = sliceOf(`request lost ${n}`)
+      await front.tell(`drop 1 ${n}`)
+      await store.insertSlice(slice)
+      expect(await counts(slice.id), `INSERT ${n}`).toEqual(ONCE)
+    }
+    expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+    await store.close()
+  })
+
+  test('with too many parts is tried again until it passes', async () => {
+    const store = await patient([10, 10, 10])
+    const slice = sliceOf('parts')
+    await front.tell('fail 252 3 2')
+    await store.insertSlice(slice)
+    expect(await counts(slice.id)).toEqual(ONCE)
+    await store.close()
+  })
+
+  test('with a full disk ends at once, and can be taken up again', async () => {
+    const store = await patient([60_000])
+    const slice = sliceOf('full')
+    await front.tell('fail 243 1 1')
+    await expect(store.insertSlice(slice)).rejects.toThrow(
+      `the disk of the store at ${address()} is full: free some space and run again`,
+    )
+    expect((await store.completed([slice.id])).get(slice.id)?.complete).toBe(false)
+    await store.insertSlice(slice)
+    expect(await counts(slice.id)).toEqual(ONCE)
+    await store.close()
+  })
+
+  test('since nobody listens for a while is tried again', async () => {
+    const store = await patient([100, 1000, 1000, 1000])
+    const slice = sliceOf('away')
+    await front.tell('refuse')
+    const inserting = store.insertSlice(slice)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await front.tell('accept')
+    await inserting
+    expect(await counts(slice.id)).toEqual(ONCE)
+    await store.close()
+  })
+})
+
+describe('a server that does not answer', () => {
+  test('at all', async () => {
+    await front.tell('hang')
+    const opening = openServer(target(), { hello: 300, request: 60_000 })
+    await expect(opening).rejects.toThrow(StoreUnreachableError)
+    await expect(opening).rejects.toThrow(
+      `the store at ${address()} does not answer in time: correct the URL or start the ClickHouse server`,
+    )
+  })
+
+  test('any more', async () => {
+    const engine = await openServer(target(), { hello: 15_000, request: 300 })
+    await front.tell('hang')
+    await expect(engine.select('SELECT 1', {})).rejects.toThrow(
+      `the store at ${address()} does not answer any more: see what the ClickHouse server does, start it anew and run again`,
+    )
+    await engine.close()
+  })
+
+  test('at once is waited for', async () => {
+    const engine = await openServer(target())
+    await migrate(engine)
+    const store = new EngineStore(engine, false)
+    await front.tell('slow 200')
+    expect(await store.completed([RUN])).toEqual(new Map())
+    await store.close()
   })
 })
 
@@ -78,16 +219,25 @@ describe('no server', () => {
   test('nobody listens', async () => {
     const opening = openStore(parseStoreTarget('http://127.0.0.1:1/db'))
     await expect(opening).rejects.toThrow(StoreUnreachableError)
-    await expect(opening).rejects.toThrow(/127\.0\.0\.1:1\/db cannot be reached \(ECONNREFUSED\)/)
+    await expect(opening).rejects.toThrow(
+      'the store at http://127.0.0.1:1/db cannot be reached (ECONNREFUSED): start the ClickHouse server or correct the URL',
+    )
   })
 
-  test('something else answers', async () => {
-    const other = createServer((_, response) => response.writeHead(404).end('<h1>not here</h1>'))
+  test.each([
+    [404, '<h1>not here</h1>'],
+    [200, '<h1>welcome</h1>'],
+    [200, ''],
+    [200, '{"one":2}\n'],
+  ])('something else answers, with %i and %j', async (status, body) => {
+    const other = createServer((_, response) => response.writeHead(status).end(body))
     await once(other.listen(0, '127.0.0.1'), 'listening')
-    const { port: otherPort } = other.address() as AddressInfo
-    const opening = openStore(parseStoreTarget(`http://127.0.0.1:${otherPort}`))
+    const { port } = other.address() as AddressInfo
+    const opening = openStore(parseStoreTarget(`http://127.0.0.1:${port}`))
     await expect(opening).rejects.toThrow(StoreUnreachableError)
-    await expect(opening).rejects.toThrow(/not as ClickHouse/)
+    await expect(opening).rejects.toThrow(
+      `the store at http://127.0.0.1:${port}/default answers, but not as ClickHouse does: correct the URL`,
+    )
     other.close()
   })
 
