@@ -138,6 +138,8 @@ export const JUDGEMENT_COLUMNS = {
   scope_version: 'word',
   /** The other end: registrable name at the deciding moment, else address. */
   destination: 'word',
+  /** The other end's name in full, '' if none was seen. */
+  peer_name: 'word',
   peer: 'address',
   peer_port: 'u16',
   ip_proto: 'u8',

@@ -157,6 +157,7 @@ export class OutcomeWriter {
     c.ruling[row] = this.#ruling
     c.ts[row] = facts.ts
     c.destination.set(row, facts.destination)
+    c.peer_name.set(row, facts.peerName)
     c.peer_port[row] = judgement.port
     c.ip_proto[row] = facts.protocol
     c.score[row] = judgement.score

@@ -1,9 +1,11 @@
 -- Where agents went or were reached from: judgements that agree in all of this, with the earliest as an example.
+-- Hosts are told apart by their whole name, and by their address where no name was seen.
 WITH d AS (
   SELECT
     agent,
     direction,
     destination,
+    peer_name,
     peer_port,
     ip_proto,
     verdict,
@@ -21,15 +23,24 @@ WITH d AS (
     FROM run_judgements(run = {run:UUID})
   ) AS j
   WHERE agent != ''
-  GROUP BY agent, direction, destination, peer_port, ip_proto, verdict, rule
-  ORDER BY agent, direction, verdict, flows DESC, destination, peer_port, ip_proto, rule
+  GROUP BY
+    agent,
+    direction,
+    destination,
+    peer_name,
+    if(peer_name = '', j.peer, toIPv6('::')),
+    peer_port,
+    ip_proto,
+    verdict,
+    rule
+  ORDER BY agent, direction, verdict, flows DESC, destination, peer_name, peer_port, ip_proto, rule, peer
   LIMIT {limit:UInt32}
 )
 SELECT
   d.agent AS agent,
   d.direction AS direction,
   d.destination AS destination,
-  f.server_name AS server_name,
+  d.peer_name AS server_name,
   replaceRegexpOne(toString(d.peer), '^::ffff:(\\d+\\.\\d+\\.\\d+\\.\\d+)$', '\\1') AS peer,
   d.peer_port AS peer_port,
   d.ip_proto AS ip_proto,
@@ -47,4 +58,4 @@ FROM d
 LEFT JOIN (
   SELECT * FROM run_flows(run = {run:UUID}) WHERE flow_id IN (SELECT example FROM d)
 ) AS f ON f.flow_id = d.example
-ORDER BY agent, direction, verdict, flows DESC, destination, peer_port, ip_proto, rule
+ORDER BY agent, direction, verdict, flows DESC, destination, server_name, peer_port, ip_proto, rule, peer

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS judgements (
   rule LowCardinality(String),
   scope_version LowCardinality(String),
   destination LowCardinality(String),
+  peer_name LowCardinality(String),
   peer IPv6,
   peer_port UInt16,
   ip_proto UInt8,

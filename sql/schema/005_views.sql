@@ -162,6 +162,7 @@ SELECT
   argMax(j.rule, weight) AS rule,
   argMax(j.scope_version, weight) AS scope_version,
   argMax(j.destination, weight) AS destination,
+  argMax(j.peer_name, weight) AS peer_name,
   argMax(j.peer, weight) AS peer,
   argMax(j.peer_port, weight) AS peer_port,
   argMax(j.ip_proto, weight) AS ip_proto,

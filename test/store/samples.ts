@@ -138,6 +138,7 @@ export function judged(
     c.direction.set(row, side === 'resp' ? 'ingress' : 'egress')
     c.rule.set(row, one.verdict === 'in_scope' ? 'allow-api' : 'default-deny')
     c.destination.set(row, one.destination ?? 'api.example.com')
+    c.peer_name.set(row, one.destination ?? 'api.example.com')
     c.peer.set(host(9), row * 16)
     c.peer_port[row] = one.port ?? 443
     c.ip_proto[row] = 6
