@@ -42,6 +42,8 @@ export function explainFileError(error: unknown): string {
     case 'EMFILE':
     case 'ENFILE':
       return 'too many open files: raise the limit (ulimit -n)'
+    case 'ENOSPC':
+      return 'no space left on the device: free some and run again'
     case 'ELOOP':
       return 'too many symbolic links'
     default:

@@ -3,7 +3,9 @@
 
 import type { Writable } from 'node:stream'
 import picocolors from 'picocolors'
+import { explainFileError } from '../inputs.ts'
 import { printable } from '../wire-text.ts'
+import { CommandError } from './exit.ts'
 
 /** A writable stream that waits when its reader is slow and goes quiet when its reader is gone. */
 export class Sink {
@@ -16,7 +18,11 @@ export class Sink {
     this.stream = stream
     stream.on('error', (error: NodeJS.ErrnoException) => {
       this.gone = true
-      if (error.code !== 'EPIPE') this.#failed = error
+      if (error.code !== 'EPIPE')
+        this.#failed = new CommandError(
+          70,
+          `the output cannot be written: ${explainFileError(error)}`,
+        )
     })
   }
 
