@@ -28,9 +28,28 @@ export interface StoreDirectory {
   config: string
 }
 
-/** A new directory for a store that is thrown away; whoever opens it removes it. */
-export function temporaryDirectory(): string {
-  return mkdtempSync(join(tmpdir(), 'bailiwick-store-'))
+const TEMPORARY_PREFIX = 'bailiwick-store-'
+/** A temporary store younger than this may be one that is just being opened. */
+const ABANDONED_AFTER_MS = 3_600_000
+
+/**
+ * A new directory for a store that is thrown away; whoever opens it removes it. Those that killed processes left
+ * behind are removed now.
+ * @param parent where temporary stores are
+ */
+export function temporaryDirectory(parent = tmpdir(), now = Date.now()): string {
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(TEMPORARY_PREFIX)) continue
+    const path = join(parent, name)
+    try {
+      if (now - statSync(path).mtimeMs < ABANDONED_AFTER_MS) continue
+      if (lockHolder(join(path, 'engine')) !== undefined) continue
+      rmSync(path, { recursive: true, force: true })
+    } catch {
+      // Somebody else's, or just being removed by another process: not ours to worry about.
+    }
+  }
+  return mkdtempSync(join(parent, TEMPORARY_PREFIX))
 }
 
 /**
