@@ -80,11 +80,6 @@ export class Groups {
     this.#free.push(group)
   }
 
-  /** A word of the key of a group. */
-  keyWord(group: number, word: number): number {
-    return this.#groups[group * STRIDE + word]!
-  }
-
   count(group: number): number {
     return this.#groups[group * STRIDE + COUNT]!
   }
