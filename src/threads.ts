@@ -7,7 +7,7 @@ import type { Outcome } from './analyze.ts'
 import type { Progress, SensorEvent, SensorSettings } from './sensor.ts'
 
 /** Events that a decoding thread may be ahead of whoever takes them. */
-const EVENTS_AHEAD_MAX = 8
+const EVENTS_AHEAD_MAX = 4
 
 /** What an analyzing thread is asked. The snapshot is shared memory, so it is not copied. */
 export interface AnalyzeTask {

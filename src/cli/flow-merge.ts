@@ -75,27 +75,31 @@ export class FlowMerger {
     this.#generationFlows = generationFlows
   }
 
-  /** Takes one record. A captured flow that is over is written at once, all others wait for their fellows. */
-  push(bound: BoundBlock, row: number): void {
+  /**
+   * Takes one record. A captured flow that is over is written at once, all others wait for their fellows.
+   * @returns true if it waits: its block is needed further.
+   */
+  push(bound: BoundBlock, row: number): boolean {
     const c = bound.block.columns
     const recNo = c.rec_no[row]!
     if (recNo === 0 && c.source_kind.get(row) === 'pcap' && c.end_reason.get(row) !== 'active') {
       bound.write(row)
-      return
+      return false
     }
     const key = idKey(c.flow_id, row * 16)
     const records = this.#young.get(key) ?? this.#old.get(key)
     const record = { bound, row, recNo }
     if (records !== undefined) {
       addRecord(records, record)
-      return
+      return true
     }
     this.#young.set(key, [record])
-    if (this.#writeOld() && this.#writeOld()) return
-    if (this.#young.size < this.#generationFlows) return
+    if (this.#writeOld() && this.#writeOld()) return true
+    if (this.#young.size < this.#generationFlows) return true
     this.#old = this.#young
     this.#leaving = this.#old.entries()
     this.#young = new Map()
+    return true
   }
 
   /** The input is over: writes every flow that waits, oldest first; pauses after each. */

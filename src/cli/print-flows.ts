@@ -1,11 +1,11 @@
 // Flows to stdout as their chunks come, and what was read of each input to stderr.
 
-import { chunkPart, decodeChunk } from '../chunk.ts'
+import { chunkPart, decodeChunk, releaseChunk } from '../chunk.ts'
 import { type ReportInput, reportInput } from '../report.ts'
 import type { SensorEvent } from '../sensor.ts'
 import type { ExitCause } from './exit.ts'
 import { FlowMerger } from './flow-merge.ts'
-import { BATCH_CHARACTERS, type FlowWriter } from './flow-writer.ts'
+import { BATCH_CHARACTERS, type FlowBlock, type FlowWriter } from './flow-writer.ts'
 import { inputCause, inputsTable, statsLine } from './inputs-told.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -25,6 +25,8 @@ export async function printFlows(
   const inputs: ReportInput[] = []
   const merger = new FlowMerger()
   let records = 0
+  /** The last block, if nobody needs its rows any more: its memory serves for the next chunk. */
+  let spare: FlowBlock | undefined
   const send = async (atLeast: number) => {
     if (writer.length >= atLeast) await terminal.out.write(writer.take())
   }
@@ -32,12 +34,14 @@ export async function printFlows(
     // Nobody reads any more: the rest would be decoded for nobody.
     if (terminal.out.gone) return []
     if (event.type === 'chunk') {
-      const block = chunkPart(decodeChunk(event.chunk), 'flow_records')
+      const block = chunkPart(decodeChunk(event.chunk), 'flow_records', spare)
+      releaseChunk(event.chunk)
       if (block === undefined) continue
+      spare = block
       records += block.rows
       const bound = { block, write: writer.bind(block, event.source) }
       for (let row = 0; row < block.rows; row++) {
-        merger.push(bound, row)
+        if (merger.push(bound, row)) spare = undefined
         if (writer.length >= BATCH_CHARACTERS) await send(1)
       }
       continue
