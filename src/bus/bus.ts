@@ -1,0 +1,208 @@
+// The bus carries chunks from sensors to workers. One small contract, two homes: the embedded journal
+// (`journal.ts`) and Apache Kafka (`kafka.ts`). `test/bus/contract.ts` holds both to it.
+//
+// A stream is divided into partitions. Whoever consumes holds a *claim* on a partition and, for each run of
+// messages it is about to insert, records an *intent* first and a *commit* after. If it dies between the two, the
+// next holder is handed the intent and repeats exactly that run, so that the store recognises it.
+
+/** What a sink takes. The bytes must not be changed until `send` has settled. */
+export interface Outgoing {
+  /** Messages of one key stay in order. `laneKey` for chunks. At most `KEY_BYTES_MAX` bytes of UTF-8. */
+  key: string
+  bytes: Uint8Array
+}
+
+/** Where a message lies. */
+export interface Place {
+  stream: string
+  partition: number
+  /** Counts up within the partition. May have gaps. */
+  offset: bigint
+}
+
+/** Takes messages and keeps them. */
+export interface Sink {
+  /**
+   * Resolves when the message is durable (fsynced, or acknowledged by all replicas in sync). While there is no room
+   * or no broker it waits, for hours if need be: callers bound the number of sends they have open.
+   * @param signal gives up waiting; the message may be durable all the same.
+   * @throws BusError `too_large`, `refused`, `no_stream`, `closed` · BusFault when the process must end
+   */
+  send(message: Outgoing, signal?: AbortSignal): Promise<Place>
+  /** Waits for what is open, within bounds, and lets go. */
+  close(): Promise<void>
+}
+
+/** A message as it is handed to a worker. */
+export interface Delivery extends Place {
+  key: string
+  bytes: Uint8Array
+  /** When the stream took it, milliseconds since 1970. For lag, never for judgement. */
+  acceptedAt: number
+}
+
+/** A run of messages that is inserted as one. */
+export interface IntendedSlice {
+  /** First and last offset, both inside. */
+  first: bigint
+  last: bigint
+  /** Flow records in it, to check that a repetition is the same. */
+  rows: number
+  /** What the store recognises it by. */
+  token: string
+}
+
+/** What a consumer is about to insert. */
+export interface Intent {
+  /** 1 for the first try. A slice that kills its worker is known by a high count. */
+  attempt: number
+  /** Ascending, not overlapping. */
+  slices: readonly IntendedSlice[]
+}
+
+/** The right to consume one partition, until it is lost. */
+export interface Claim {
+  readonly stream: string
+  readonly partition: number
+  /** The next offset to be delivered is at or after this one; everything before is committed. */
+  readonly committed: bigint
+  /** What an earlier holder may have begun: repeat exactly these slices before anything else. */
+  readonly intent: Intent | undefined
+  /** Aborted when the partition went to somebody else or the source was closed. */
+  readonly lost: AbortSignal
+  /**
+   * The next message in order; undefined if none came within `waitMillis` or the claim is lost. A message counts as
+   * in flight until it is committed, and delivery stops at the limit: commit what you have when nothing comes.
+   */
+  next(waitMillis: number): Promise<Delivery | undefined>
+  /**
+   * Records durably what will be inserted. Every slice must have been delivered.
+   * @throws ClaimLost if the partition has another holder: then nothing may be inserted
+   */
+  intend(intent: Intent): Promise<void>
+  /**
+   * Records durably that everything before `next` is stored, and clears the intent.
+   * @throws ClaimLost if the partition has another holder, who will repeat the intent
+   */
+  commit(next: bigint): Promise<void>
+}
+
+/** Hands out claims. */
+export interface Source {
+  /** Claims as they are won; ends when the source is closed. To be iterated once. */
+  claims(): AsyncIterable<Claim>
+  readonly counters: Readonly<SourceCounters>
+  /** Ends all claims and lets go, within bounds. What is not committed is delivered again to the next holder. */
+  close(): Promise<void>
+}
+
+export interface SourceCounters {
+  delivered: number
+  deliveredBytes: number
+  /** Bytes handed out or fetched and not yet committed. */
+  inFlightBytes: number
+  /** Times that delivery stopped at the limit of bytes in flight. */
+  pauses: number
+  claims: number
+  claimsLost: number
+  /** Intents and commits refused because the claim was lost. */
+  refused: number
+  commits: number
+  intents: number
+  /** Intents of an earlier holder that could not be read. */
+  intentsUnread: number
+  /** Places where the stream had lost messages before they were delivered, and how many offsets they span. */
+  holes: number
+  holeOffsets: bigint
+}
+
+/** How a source and a sink tell what went wrong without failing. `hole` and `damage` are loss: they must be stored. */
+export interface Trouble {
+  kind: 'hole' | 'damage' | 'unreachable' | 'recovered' | 'full' | 'restart' | 'intent' | 'notice'
+  /** Stream and place, as far as known. */
+  where: string
+  detail: string
+}
+export type TellTrouble = (trouble: Trouble) => void
+
+export type BusErrorKind =
+  | 'too_large'
+  | 'refused'
+  | 'no_stream'
+  | 'unreachable'
+  | 'in_use'
+  | 'closed'
+
+/** Something that the caller can act on. The message is for people. */
+export class BusError extends Error {
+  override readonly name = 'BusError'
+  readonly kind: BusErrorKind
+
+  constructor(kind: BusErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.kind = kind
+  }
+}
+
+/** The partition has another holder. Not a fault: stop this work, the other one repeats it. */
+export class ClaimLost extends Error {
+  override readonly name = 'ClaimLost'
+}
+
+/**
+ * The disk refused to keep what it had taken (a failed fsync or write). What is on it is unknown until it is read
+ * again by a new process, so this one must end (exit code 70). Never retried.
+ */
+export class BusFault extends Error {
+  override readonly name = 'BusFault'
+}
+
+/** The topic or journal that carries chunks. The number is that of the wire format. */
+export const CHUNK_STREAM = 'bailiwick.chunks.v1'
+
+/** Longest key, in bytes. */
+export const KEY_BYTES_MAX = 256
+/** Largest message. A chunk is far below it. */
+export const MESSAGE_BYTES_MAX = 8 << 20
+/** Longest text of an intent: what a Kafka broker accepts as metadata of an offset by default. */
+export const INTENT_BYTES_MAX = 4096
+
+/** The key under which chunk `seq` of a sensor travels: chunks of one sensor are dealt over `lanes`. */
+export function laneKey(sensor: string, seq: number, lanes: number): string {
+  return `${sensor}/${seq % lanes}`
+}
+
+/** Sensor and lane of a key, or undefined if it is not one of ours. */
+export function parseLaneKey(key: string): { sensor: string; lane: number } | undefined {
+  const match = /^(.+)\/(0|[1-9]\d{0,5})$/.exec(key)
+  return match === null ? undefined : { sensor: match[1]!, lane: Number(match[2]) }
+}
+
+export function newSourceCounters(): SourceCounters {
+  return {
+    delivered: 0,
+    deliveredBytes: 0,
+    inFlightBytes: 0,
+    pauses: 0,
+    claims: 0,
+    claimsLost: 0,
+    refused: 0,
+    commits: 0,
+    intents: 0,
+    intentsUnread: 0,
+    holes: 0,
+    holeOffsets: 0n,
+  }
+}
+
+/** @throws BusError `too_large` */
+export function checkOutgoing({ key, bytes }: Outgoing): void {
+  const keyBytes = Buffer.byteLength(key)
+  if (keyBytes > KEY_BYTES_MAX)
+    throw new BusError('too_large', `the key has ${keyBytes} bytes, more than ${KEY_BYTES_MAX}`)
+  if (bytes.length > MESSAGE_BYTES_MAX)
+    throw new BusError(
+      'too_large',
+      `the message has ${bytes.length} bytes, more than ${MESSAGE_BYTES_MAX}`,
+    )
+}
