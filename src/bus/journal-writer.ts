@@ -71,6 +71,8 @@ export class JournalWriter {
   #nextId: bigint
   /** The id after the last record that was written. Behind `nextId` only right after a torn tail was cut. */
   #follows: bigint
+  /** The consumer is done with everything before this id. */
+  #doneBefore = -1n
   #active: { segment: Segment; file: DiskFile } | undefined
   #waiting: Waiting[] = []
   #flushing: Promise<void> | undefined
@@ -137,14 +139,13 @@ export class JournalWriter {
 
   /** Removes the segments that hold nothing at or after `next`. The checkpoint that says so must be durable. */
   async removeBefore(next: bigint): Promise<void> {
-    // Appends that wait for room cannot fill the active segment up: let go of it when all of it is done with.
-    if (this.#wakeForRoom !== undefined && next >= this.#nextId) await this.#seal()
+    this.#doneBefore = next
     for (;;) {
       const [first, second] = this.segments
       if (first === undefined || !first.sealed) break
       if ((second?.firstId ?? this.#nextId) > next) break
-      await this.#disk.remove(path.join(this.#directory, first.name))
       this.segments.shift()
+      await this.#disk.remove(path.join(this.#directory, first.name))
     }
     this.#wakeForRoom?.()
   }
@@ -198,7 +199,14 @@ export class JournalWriter {
     return this.#waiting.splice(0, count)
   }
 
+  /** Called where the first message that waits has no room. */
   async #waitForRoom(): Promise<void> {
+    // It cannot fill the active segment up; if all in there is done with, let go of it.
+    if (this.#active !== undefined && this.#doneBefore >= this.#nextId) {
+      await this.#seal()
+      await this.removeBefore(this.#doneBefore)
+      return
+    }
     this.counters.waitedForRoom++
     this.#tell({
       kind: 'full',
@@ -207,7 +215,7 @@ export class JournalWriter {
     })
     await new Promise<void>((resolve) => {
       this.#wakeForRoom = resolve
-      if (this.#closed) resolve()
+      if (this.#closed || this.#fault !== undefined) resolve()
     })
     this.#wakeForRoom = undefined
   }

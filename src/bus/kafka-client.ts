@@ -1,0 +1,148 @@
+// How a Kafka cluster is reached: addresses, TLS, credentials, compression, the log, and errors in words.
+
+import './kafka-patch.ts'
+import {
+  CompressionCodecs,
+  CompressionTypes,
+  Kafka,
+  type KafkaConfig,
+  type LogEntry,
+  logLevel,
+} from 'kafkajs'
+import { compressFrame, decompressFrame } from 'lz4-napi'
+import { BusError, type BusErrorKind } from './bus.ts'
+import { RETRIABLE_MESSAGES } from './kafka-patch.ts'
+
+export interface KafkaSettings {
+  /** host:port, several with commas between them in settings. */
+  brokers: readonly string[]
+  clientId: string
+  /** TLS; undefined for none. PEM texts. */
+  tls?: { ca?: string; cert?: string; key?: string } | undefined
+  sasl?:
+    | {
+        mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+        username: string
+        password: string
+      }
+    | undefined
+  /** Longest wait for an answer, milliseconds. */
+  requestTimeoutMillis?: number
+  log?: BusLog
+}
+
+/** Takes a line of kafkajs's log. What it will try again by itself comes as `debug`. */
+export type BusLog = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  fields: Record<string, unknown>,
+) => void
+
+export const REQUEST_TIMEOUT_MILLIS = 15_000
+/** The last connection to a cluster may take seconds to end. */
+const DISCONNECT_MILLIS = 3000
+
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: ({ buffer }: { buffer: Buffer }) => compressFrame(buffer),
+  decompress: (buffer: Buffer) => decompressFrame(buffer),
+})
+
+export function kafkaClient(settings: KafkaSettings, retries: number): Kafka {
+  const config: KafkaConfig = {
+    brokers: [...settings.brokers],
+    clientId: settings.clientId,
+    connectionTimeout: 5000,
+    authenticationTimeout: 10_000,
+    requestTimeout: settings.requestTimeoutMillis ?? REQUEST_TIMEOUT_MILLIS,
+    enforceRequestTimeout: true,
+    // Its own restarts know no backoff that grows: see the consumer.
+    retry: {
+      retries,
+      initialRetryTime: 100,
+      maxRetryTime: 2000,
+      restartOnFailure: async () => false,
+    },
+    logLevel: logLevel.INFO,
+    logCreator: () => (entry) => tellLog(settings.log, entry),
+  }
+  if (settings.tls !== undefined) config.ssl = { ...settings.tls }
+  const { sasl } = settings
+  if (sasl !== undefined) {
+    const { username, password } = sasl
+    config.sasl =
+      sasl.mechanism === 'plain'
+        ? { mechanism: 'plain', username, password }
+        : sasl.mechanism === 'scram-sha-256'
+          ? { mechanism: 'scram-sha-256', username, password }
+          : { mechanism: 'scram-sha-512', username, password }
+  }
+  return new Kafka(config)
+}
+
+function tellLog(log: BusLog | undefined, { level, namespace, log: line }: LogEntry): void {
+  if (log === undefined) return
+  const { message, timestamp: _timestamp, ...fields } = line
+  const error = typeof fields.error === 'string' ? fields.error : ''
+  const passing = RETRIABLE_MESSAGES.has(error) || RETRIABLE_MESSAGES.has(message)
+  const words = {
+    [logLevel.ERROR]: 'error',
+    [logLevel.WARN]: 'warn',
+    [logLevel.INFO]: 'info',
+  } as const
+  const word = level in words ? words[level as keyof typeof words] : 'debug'
+  log(passing ? 'debug' : word, message, { namespace, ...fields })
+}
+
+/** Ends a connection, or stops waiting for its end. Never throws: there is nothing left to do. */
+export async function disconnect(client: { disconnect(): Promise<void> }): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, DISCONNECT_MILLIS)
+  })
+  await Promise.race([client.disconnect().catch(() => {}), late])
+  clearTimeout(timer)
+}
+
+const KINDS: Readonly<Record<string, BusErrorKind>> = {
+  TOPIC_AUTHORIZATION_FAILED: 'refused',
+  GROUP_AUTHORIZATION_FAILED: 'refused',
+  CLUSTER_AUTHORIZATION_FAILED: 'refused',
+  SASL_AUTHENTICATION_FAILED: 'refused',
+  UNSUPPORTED_SASL_MECHANISM: 'refused',
+  UNKNOWN_TOPIC_OR_PARTITION: 'no_stream',
+  INVALID_TOPIC_EXCEPTION: 'no_stream',
+  MESSAGE_TOO_LARGE: 'too_large',
+  RECORD_LIST_TOO_LARGE: 'too_large',
+}
+
+/** What node:tls says where the other side's certificate is not to be trusted. */
+const BAD_CERTIFICATE = /self.signed|certificate|ALTNAME|UNABLE_TO_VERIFY|ERR_SSL|wrong version/i
+
+/** An error of kafkajs in the bus's words, by the first cause that is known. */
+export function busErrorOf(error: unknown, what: string): BusError {
+  if (error instanceof BusError) return error
+  const chain: Error[] = []
+  for (let one = error; one instanceof Error && chain.length < 8; one = causeOf(one))
+    chain.push(one)
+  const message = `${what}: ${chain.at(-1)?.message ?? String(error)}`
+  for (const one of chain) {
+    const type = 'type' in one && typeof one.type === 'string' ? one.type : ''
+    const kind = KINDS[type]
+    if (kind !== undefined) return new BusError(kind, message, { cause: error })
+    if (one.name === 'KafkaJSSASLAuthenticationError' || BAD_CERTIFICATE.test(one.message))
+      return new BusError('refused', message, { cause: error })
+  }
+  return new BusError('unreachable', message, { cause: error })
+}
+
+function causeOf(error: Error): unknown {
+  if (error.cause !== undefined) return error.cause
+  return 'originalError' in error ? error.originalError : undefined
+}
+
+/** The type of a protocol error anywhere in the chain of causes; empty if there is none. */
+export function protocolType(error: unknown): string {
+  for (let one = error, depth = 0; one instanceof Error && depth < 8; one = causeOf(one), depth++)
+    if ('type' in one && typeof one.type === 'string') return one.type
+  return ''
+}
