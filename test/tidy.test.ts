@@ -167,6 +167,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['cli'],
   commander: ['cli'],
   'ipaddr.js': ['address.ts'],
+  kafkajs: ['bus'],
+  'lz4-napi': ['bus'],
   picocolors: ['cli'],
   piscina: ['threads.ts'],
   tldts: ['detect'],

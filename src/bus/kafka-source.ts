@@ -103,7 +103,7 @@ export class KafkaSource implements Source {
 
   #build(): void {
     const { topic, groupId, sessionTimeoutMillis = SESSION_MILLIS } = this.#settings
-    const consumer = kafkaClient(this.#settings, 5).consumer({
+    const consumer = kafkaClient(this.#settings, 3).consumer({
       groupId,
       sessionTimeout: sessionTimeoutMillis,
       rebalanceTimeout: sessionTimeoutMillis,

@@ -185,10 +185,21 @@ export function busContract(home: BusHome): void {
       expect(old.counters.refused).toBe(2)
       await old.close()
 
-      const again = await firstClaim(fresh)
-      expect(again.intent).toEqual(intent)
-      expect((await take(again, 2)).map(({ bytes }) => text(bytes))).toEqual(['a', 'b'])
-      await again.commit(b!.offset + 1n)
+      // It may win the partition twice: with the old member still there, and without.
+      for await (const again of fresh.claims()) {
+        // A commit that was told ClaimLost may have been stored a moment before.
+        if (again.committed > b!.offset) return
+        expect(again.intent).toEqual(intent)
+        const taken = await take(again, 2)
+        const committed = again.commit(b!.offset + 1n).then(
+          () => true,
+          (error) => !(error instanceof ClaimLost || error instanceof RangeError),
+        )
+        if (!(await committed)) continue
+        expect(taken.map(({ bytes }) => text(bytes))).toEqual(['a', 'b'])
+        return
+      }
+      expect.unreachable('the source ended')
     })
 
     test('delivery stops at the bytes in flight and goes on when they are committed', async () => {
