@@ -51,6 +51,21 @@ export async function take(claim: Claim, count: number, wait = WAIT): Promise<De
   return taken
 }
 
+/** Works on the claims of a source side by side, until it is closed. To lose one is no error. */
+export async function eachClaim(
+  source: Source,
+  work: (claim: Claim) => Promise<void>,
+): Promise<void> {
+  const working: Promise<void>[] = []
+  for await (const claim of source.claims())
+    working.push(
+      work(claim).catch((error) => {
+        if (!(error instanceof ClaimLost)) throw error
+      }),
+    )
+  await Promise.all(working)
+}
+
 export function sliceOf(deliveries: readonly Delivery[], token = 'token') {
   const [first, last] = [deliveries[0]!.offset, deliveries.at(-1)!.offset]
   return { first, last, rows: deliveries.length, token }

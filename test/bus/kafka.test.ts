@@ -19,7 +19,7 @@ import {
   stopBroker,
   stopCluster,
 } from './broker.ts'
-import { aborted, busContract, firstClaim, sliceOf, take, text } from './contract.ts'
+import { aborted, busContract, eachClaim, firstClaim, sliceOf, take, text } from './contract.ts'
 
 const available = await kafkaAvailable()
 let cluster: Cluster
@@ -422,18 +422,6 @@ describe.skipIf(!available)('Kafka', () => {
     await both.close()
   })
 })
-
-/** Works on the claims of a source side by side, until it is closed. To lose one is no error. */
-async function eachClaim(source: Source, work: (claim: Claim) => Promise<void>): Promise<void> {
-  const working: Promise<void>[] = []
-  for await (const claim of source.claims())
-    working.push(
-      work(claim).catch((error) => {
-        if (!(error instanceof ClaimLost)) throw error
-      }),
-    )
-  await Promise.all(working)
-}
 
 /** Bytes of each partition of a topic on the broker's disk. */
 async function logSizes(topic: string): Promise<number[]> {
