@@ -1,14 +1,13 @@
-// How a flow is held in the table: one stride of 32-bit words and one of doubles. Names are offsets into them.
-// Everything that a packet touches is here; what few flows have (names, buffers) hangs beside, by flow number.
+// How a flow is held in the table: one record of 32-bit words and doubles over the same memory. Names are offsets into
+// it, of words from the record's first word and of doubles from its first double, which is half of that. Everything that
+// a packet touches is here; what few flows have (names, buffers) hangs beside, by flow number.
 //
-
 // Memory comes in cache lines of 64 bytes (16 words, 8 doubles), and with many flows every line of one that a packet
-// touches is waited for: what is used together lies together.
+// touches is waited for: what is used together lies together. The lines: key, times, the rest, then for the originator
+// and for the responder one of words and one of counters.
 
-/** 32-bit words of a flow: 256 bytes, four cache lines. */
-export const WORDS = 64
-/** Doubles of a flow: three cache lines. */
-export const DOUBLES = 24
+/** 32-bit words of a record: 448 bytes, seven cache lines. */
+export const WORDS = 112
 
 // Words 0-9 are the key: addresses in network order (A is the lower endpoint), ports, the rest.
 export const KEY_WORDS = 10
@@ -32,24 +31,24 @@ export const FLAGS = 14
 export const VLANS = 15
 
 /** Code of the services seen (payload.ts). */
-export const SERVICE = 16
+export const SERVICE = 32
 /** Packets without payload since the handshake was complete. */
-export const SILENT = 17
+export const SILENT = 33
 /** Neighbours in the same slot of the wheel, -1 at the ends; slot of the wheel, -1 if in none. */
-export const NEXT = 18
-export const PREVIOUS = 19
-export const SLOT = 20
+export const NEXT = 34
+export const PREVIOUS = 35
+export const SLOT = 36
 /** Counts flows as they are created: the order of what is written at the end. */
-export const BIRTH = 21
-export const OCCURRENCE = 22
+export const BIRTH = 37
+export const OCCURRENCE = 38
 
 /** History, in bytes: how many letters, then the letters. */
-export const HISTORY = 24
+export const HISTORY = 40
 export const HISTORY_MAX = 31
 
-/** Where the words of the originator and of the responder begin. */
-export const ORIG = 32
-export const RESP = 48
+/** Where the words of the originator and of the responder begin; their counters follow. */
+export const ORIG = 48
+export const RESP = 80
 // Within an endpoint. Sequence numbers are as on the wire, `HIST_*` relative to the first.
 export const STATE = 0
 export const PREVIOUS_STATE = 1
@@ -70,20 +69,20 @@ export const FIN_COUNT = 14
 export const SEEN = 15
 
 // Doubles.
-export const FIRST = 0
+export const FIRST = 8
 /** Last packet, as it counts for the duration. */
-export const LAST = 1
+export const LAST = 9
 /** Last packet of any kind. */
-export const LAST_SEEN = 2
+export const LAST_SEEN = 10
 /** Last packet on the decoder's own clock, which never goes back. */
-export const LAST_CLOCK = 3
+export const LAST_CLOCK = 11
 /** On that clock: when this flow ends by itself, if FLAGS say so. */
-export const TIMER = 4
-export const MISSED = 5
-export const DECIDED_AT = 6
+export const TIMER = 12
+export const MISSED = 13
+export const DECIDED_AT = 14
 /** Counters of an endpoint: at ORIG_COUNTS and RESP_COUNTS. */
-export const ORIG_COUNTS = 8
-export const RESP_COUNTS = 16
+export const ORIG_COUNTS = 32
+export const RESP_COUNTS = 48
 export const PACKETS = 0
 export const IP_BYTES = 1
 /** Payload bytes (not TCP) · TCP: relative sequence number up to which all bytes have been seen. */

@@ -39,8 +39,10 @@ export abstract class Framer {
   }
 
   /** Takes the next piece; the array is only borrowed. */
-  push(bytes: Uint8Array): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  push(piece: Uint8Array): void {
+    // Never a Buffer: what reads packets is faster if they always lie in an array of the same class.
+    const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)
+    const view = new DataView(piece.buffer, piece.byteOffset, piece.byteLength)
     let at = 0
     while (!this.stopped) {
       if (this.skip > 0) {

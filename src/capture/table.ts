@@ -5,7 +5,6 @@
 import { keyedHash } from '../keyed-hash.ts'
 import {
   BIRTH,
-  DOUBLES,
   FLAGS,
   HASH,
   IN_USE,
@@ -23,7 +22,7 @@ const TICK = 1e6
 /** Third word of an IPv4 address in IPv6's form. */
 const MAPPED = 0x0000_ffff
 
-/** 2048 flows. `bytes` are the same memory as `words`. */
+/** 2048 flows; the three are the same memory. */
 export interface Page {
   words: Int32Array
   bytes: Uint8Array
@@ -71,8 +70,9 @@ export class FlowTable {
     return (flow & (PAGE - 1)) * WORDS
   }
 
+  /** Where its doubles begin. */
   doubles(flow: number): number {
-    return (flow & (PAGE - 1)) * DOUBLES
+    return (flow & (PAGE - 1)) * (WORDS / 2)
   }
 
   hash(key: Int32Array): number {
@@ -105,12 +105,10 @@ export class FlowTable {
     if ((this.active + 1) * 2 > this.#mask) this.#grow()
     const flow = this.#free.pop() ?? this.#fresh++
     if (flow >>> PAGE_BITS >= this.#pages.length) this.#pages.push(newPage())
-    const { words, doubles } = this.page(flow)
+    const { words } = this.page(flow)
     const at = this.words(flow)
     words.fill(0, at, at + WORDS)
     for (let i = 0; i < KEY_WORDS; i++) words[at + i] = key[i]!
-    const d = this.doubles(flow)
-    doubles.fill(0, d, d + DOUBLES)
     words[at + HASH] = hash
     words[at + SLOT] = -1
     words[at + NEXT] = -1
@@ -260,6 +258,6 @@ function newPage(): Page {
   return {
     words,
     bytes: new Uint8Array(words.buffer),
-    doubles: new Float64Array(PAGE * DOUBLES),
+    doubles: new Float64Array(words.buffer),
   }
 }

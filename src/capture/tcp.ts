@@ -378,16 +378,12 @@ export class TcpMachine {
 
   /** Turns originator and responder around. */
   flip(): void {
-    const { words, doubles, at, dat } = this
+    const { words, at } = this
+    // Words and counters: they are the same memory.
     for (let i = 0; i < F.RESP - F.ORIG; i++) {
       const other = words[at + F.ORIG + i]!
       words[at + F.ORIG + i] = words[at + F.RESP + i]!
       words[at + F.RESP + i] = other
-    }
-    for (let i = 0; i < F.RESP_COUNTS - F.ORIG_COUNTS; i++) {
-      const other = doubles[dat + F.ORIG_COUNTS + i]!
-      doubles[dat + F.ORIG_COUNTS + i] = doubles[dat + F.RESP_COUNTS + i]!
-      doubles[dat + F.RESP_COUNTS + i] = other
     }
     const flags = words[at + F.FLAGS]!
     const seen =

@@ -74,8 +74,8 @@ export function run(bytes: Uint8Array, settings: RunSettings = {}): Run {
   const pieces = settings.pieces ?? [bytes.length || 1]
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const size = pieces[turn % pieces.length]!
-    // A copy that is overwritten afterwards: nothing may hold on to it.
-    const piece = bytes.slice(at, at + size)
+    // A copy, and a Buffer, as files are read; it is overwritten afterwards: nothing may hold on to it.
+    const piece = Buffer.from(bytes.subarray(at, at + size))
     decoder.push(piece)
     piece.fill(0xee)
     at += size

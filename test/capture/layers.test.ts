@@ -107,6 +107,17 @@ describe('fragments', () => {
     expect(coverage.get('parse_error.fragment')).toBe(2)
   })
 
+  test('that come in other pieces of the input are kept whole', () => {
+    // Each packet in a piece of its own, which is overwritten when the next one comes.
+    const first = { time: 1e6, bytes: piece(0, 1600, true) }
+    const file = pcap([first, { time: 1e6 + 1, bytes: piece(1600, body.length, false) }])
+    const { flows } = run(file, { pieces: [pcap([first]).length, file.length] })
+    expect(flows).toEqual(run(file).flows)
+    expect(flows).toMatchObject([
+      { orig: '192.0.2.1:1000', resp: '192.0.2.2:2000', history: 'D', anomalies: ['fragmented'] },
+    ])
+  })
+
   test('that overlap are told of, and the first bytes stand', () => {
     const { flows, coverage } = story(
       piece(0, 1600, true),
