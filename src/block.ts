@@ -62,7 +62,7 @@ export abstract class Dictionary<V extends string | readonly unknown[]> {
 const RECENT = 32
 
 export class Words extends Dictionary<string> {
-  // A block has few words of each column, and looking here first takes a fifth of the time that a Map does.
+  // A block has few words of each column. Looking here first: 25 ns for a word instead of 36.
   readonly #recent: string[] = new Array<string>(RECENT).fill('')
   readonly #recentCodes = new Uint32Array(RECENT)
 

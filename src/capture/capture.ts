@@ -1,4 +1,5 @@
 // The decoder of packet captures: bytes of a pcap or pcapng file in, flow records, coverage and rejects out.
+// Bench: npm run bench:capture.
 
 import type { ChunkWriter } from '../chunk.ts'
 import { type Decoder, type DecodeStats, newStats, noteError } from '../decoder.ts'
