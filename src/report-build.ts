@@ -19,9 +19,10 @@ import {
   type ReportFlow,
   type ReportInput,
 } from './report.ts'
+import { type Alert, listAlerts } from './respond/alerts.ts'
 import { explain } from './scope/explain.ts'
 import type { Snapshot } from './snapshot.ts'
-import type { AgentRow, AlertRow, DestinationRow, FindingRow, FlowRow } from './store/queries.ts'
+import type { AgentRow, DestinationRow, FindingRow, FlowRow } from './store/queries.ts'
 import type { Store } from './store/store.ts'
 import { parseUuid } from './store/uuid.ts'
 
@@ -47,7 +48,7 @@ export async function buildReport(parts: ReportParts): Promise<Omit<Report, 'tim
   const agents = await store.query('report_agents', params)
   const destinations = await store.query('report_destinations', params)
   const findings = await store.query('report_findings', params)
-  const alerts = await store.query('report_alerts', params)
+  const alerts = await listAlerts(store, run, REPORT_ROWS_MAX)
   const unregistered = await store.query('report_unregistered', params)
   const coverage = await store.query('report_coverage', params)
   const rejects = await store.query('report_rejects', params)
@@ -203,21 +204,12 @@ function mendOf(row: FindingRow, snapshot: Snapshot): string {
   return explained?.suggestion ?? ''
 }
 
-function alertOf(row: AlertRow): ReportAlert {
+function alertOf({ id, ipProto, first, last, ...alert }: Alert): ReportAlert {
   return {
-    alert_id: row.alert_id,
-    kind: row.kind,
-    agent: row.agent,
-    subject: row.subject,
-    rule: row.rule,
-    destination: row.destination,
-    port: row.peer_port,
-    proto: protocolWord(row.ip_proto),
-    first: isoTime(row.first),
-    last: isoTime(row.last),
-    flows: row.flows,
-    score: row.score,
-    grade: row.grade,
-    sentence: row.sentence,
+    alert_id: id,
+    ...alert,
+    proto: protocolWord(ipProto),
+    first: isoTime(first),
+    last: isoTime(last),
   }
 }

@@ -110,7 +110,7 @@ async function* readGroup(
   progress: (at: Progress) => void,
 ): AsyncGenerator<SensorEvent, void, void> {
   const zeek: ZeekDirectory = {
-    joins: new ZeekJoins(settings.hashSeed),
+    joins: new ZeekJoins(),
     running: new RunningTotals(),
   }
   // A connection log that is named alone still has its neighbours: they are read, but not reported.

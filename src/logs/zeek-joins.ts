@@ -29,11 +29,8 @@ export class ZeekJoins {
   /** Connections whose names were given up because there were too many. */
   evicted = 0
 
-  /**
-   * @param _hashSeed not needed: keys are strings, which the engine hashes with a secret of its own
-   * @param max connections held at most
-   */
-  constructor(_hashSeed?: Int32Array, max = JOINS_MAX) {
+  /** @param max connections held at most */
+  constructor(max = JOINS_MAX) {
     this.#max = max
     this.dns = new DnsHistory()
   }

@@ -212,7 +212,7 @@ test('bad rows of a joined log are counted and kept, and the good ones are read'
 })
 
 test('the oldest connection is given up when there are too many, and that is counted', () => {
-  const joins = new ZeekJoins(undefined, 2)
+  const joins = new ZeekJoins(2)
   const claim: NameClaim = {
     time: 1,
     name: 'a.example',
