@@ -106,13 +106,14 @@ function chunkOf(block: Block<FlowColumns>, origin: string, seq: number): SliceC
   // A chunk's id is made by its sensor; any unique one does here.
   const id = formatUuid(contentUuid([origin, String(seq)]))
   const header: ChunkHeader = {
-    v: 1,
+    v: 2,
     id,
     sensor: 'tap1',
     origin,
     seq,
     last: false,
     format: 'pcap',
+    hours: [],
     parts: [{ table: 'flow_records', rows: block.rows, bytes: native.length }],
   }
   const none = new Uint8Array(0)

@@ -314,6 +314,32 @@ export class Block<C extends Columns> {
   }
 }
 
+/** A block of `count` rows of another one, from row `first` on, with dictionaries of their own. */
+export function copyRows<C extends Columns>(
+  from: Block<C>,
+  first: number,
+  count: number,
+): Block<C> {
+  const to = new Block(from.spec, Math.max(1, count))
+  to.rows = count
+  for (const [name, type] of Object.entries(from.spec)) {
+    const source = from.columns[name] as AnyHeld
+    const target = to.columns[name] as AnyHeld
+    if (source instanceof Dictionary) {
+      const copy = target as Dictionary<string | readonly unknown[]>
+      for (let i = 0; i < count; i++) copy.set(i, source.get(first + i))
+    } else if (source instanceof Texts) {
+      const copy = target as Texts
+      for (let i = 0; i < count; i++)
+        copy.setBytes(i, source.bytes, source.starts[first + i]!, source.lengths[first + i]!)
+    } else {
+      const wide = width(type)
+      ;(target as typeof source).set(source.subarray(first * wide, (first + count) * wide))
+    }
+  }
+  return to
+}
+
 function longer(array: Uint32Array, capacity: number): Uint32Array<ArrayBuffer> {
   const larger = new Uint32Array(capacity)
   larger.set(array)

@@ -7,7 +7,11 @@
 // the thread or the time of day.
 
 import { Block } from './block.ts'
+import type { ChunkHeader, ChunkPart, PartName } from './chunk-header.ts'
+import { CHUNK_VERSION, ChunkError, checkHeader, hoursOf, PART_NAMES } from './chunk-header.ts'
 import {
+  ANNOUNCED_COLUMNS,
+  type AnnouncedColumns,
   COVERAGE_COLUMNS,
   type Columns,
   type CoverageColumns,
@@ -20,10 +24,10 @@ import { contentUuid, formatUuid } from './hash.ts'
 import { encodeBlocks } from './native.ts'
 import { decodeBlock } from './native-read.ts'
 
-/** Most flow records in a chunk. */
-export const CHUNK_RECORDS_MAX = 16_384
+/** Most flow records in a chunk: compressed about 600 kB, so that a broker as it comes takes it. */
+export const CHUNK_RECORDS_MAX = 8192
 /** Most characters of distinct text in a chunk before it is cut early. */
-export const CHUNK_TEXT_MAX = 1 << 20
+export const CHUNK_TEXT_MAX = 1 << 19
 /** Most rows of coverage and of rejects in a chunk, each. */
 export const CHUNK_NOTES_MAX = 4096
 /** Largest header that a reader accepts. */
@@ -31,31 +35,8 @@ const HEADER_BYTES_MAX = 1 << 16
 
 const MAGIC = Buffer.from('BWC1')
 
-/** The tables that a sensor fills. Judgements and findings come later, from `analyze`. */
-export type PartName = 'flow_records' | 'coverage' | 'rejects'
-const PART_NAMES: readonly PartName[] = ['flow_records', 'coverage', 'rejects']
-
-export interface ChunkPart {
-  table: PartName
-  rows: number
-  bytes: number
-}
-
-export interface ChunkHeader {
-  v: 1
-  /** UUID of (origin, seq, content). */
-  id: string
-  sensor: string
-  /** Where it was read: for a file the sensor id and a hash of the first bytes. */
-  origin: string
-  /** Counts up from 0 within the origin, without holes. */
-  seq: number
-  /** True for the last chunk of a finite input. */
-  last: boolean
-  /** Sniffed format: pcap, pcapng, zeek-tsv, zeek-json, aws-vpc, ... */
-  format: string
-  parts: ChunkPart[]
-}
+export type { ChunkHeader, ChunkPart, PartName } from './chunk-header.ts'
+export { ChunkError, ChunkVersionError } from './chunk-header.ts'
 
 export interface Chunk {
   header: ChunkHeader
@@ -81,6 +62,8 @@ export class ChunkWriter {
   readonly flows: Block<FlowColumns> = new Block(FLOW_COLUMNS)
   readonly coverage: Block<CoverageColumns> = new Block(COVERAGE_COLUMNS, 16)
   readonly rejects: Block<RejectColumns> = new Block(REJECT_COLUMNS, 16)
+  /** Rows of it are the sensor loop's to add: decoders announce nothing. */
+  readonly announced: Block<AnnouncedColumns> = new Block(ANNOUNCED_COLUMNS, 16)
   readonly sensor: string
   /** Flow records written so far, in all chunks. */
   flowCount = 0
@@ -147,14 +130,29 @@ export class ChunkWriter {
     c.sample.set(at, row.sample)
   }
 
+  /** What waits to be cut, in rows: an input that goes on cuts by time, too. */
+  get pending(): number {
+    return PART_NAMES.reduce((rows, table) => rows + this.#block(table).rows, 0)
+  }
+
+  /** Chunks so far; the sequence number of the next one. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  /** Cuts what is there, if anything: where it was cut is up to the caller, who must cut there again. */
+  cut(): void {
+    if (this.pending > 0) this.#cut(false)
+  }
+
   /** Ends the input: emits the last chunk, which may hold no flow. */
   end(): void {
     this.#cut(true)
   }
 
   #block(table: PartName): Block<Columns> {
-    const { flows, coverage, rejects } = this
-    return { flow_records: flows, coverage, rejects }[table] as unknown as Block<Columns>
+    const { flows, coverage, rejects, announced } = this
+    return { flow_records: flows, coverage, rejects, announced }[table] as unknown as Block<Columns>
   }
 
   #cut(last: boolean): void {
@@ -164,15 +162,30 @@ export class ChunkWriter {
     const parts = tables.map((table, i): ChunkPart => {
       return { table, rows: blocks[i]!.rows, bytes: bodies[i]!.length }
     })
+    const hours = hoursOf(this.flows.columns.ts, this.flows.rows)
     for (const block of blocks) block.clear()
     const { sensor, origin, format } = this.#origin
     const seq = this.#seq++
-    const id = formatUuid(contentUuid([origin, String(seq), String(last), ...bodies]))
-    this.#emit(encodeChunk({ v: 1, id, sensor, origin, seq, last, format, parts }, bodies))
+    const header = { v: CHUNK_VERSION, id: '', sensor, origin, seq, last, format, hours, parts }
+    const id = chunkId(header, bodies)
+    this.#emit(encodeChunk({ ...header, id }, bodies))
   }
 }
 
-function encodeChunk(header: ChunkHeader, bodies: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+/** The id that a chunk of this header and content has. */
+export function chunkId(
+  { origin, seq, last, piece }: Omit<ChunkHeader, 'id'>,
+  bodies: readonly Uint8Array[],
+): string {
+  const of = piece === undefined ? [origin, String(seq), String(last)] : [piece.of, piece.path]
+  return formatUuid(contentUuid([...of, ...bodies]))
+}
+
+/** The bytes of a chunk. */
+export function encodeChunk(
+  header: ChunkHeader,
+  bodies: readonly Uint8Array[],
+): Uint8Array<ArrayBuffer> {
   const head = Buffer.from(JSON.stringify(header))
   let size = 8 + head.length
   for (const body of bodies) size += body.length
@@ -188,17 +201,9 @@ function encodeChunk(header: ChunkHeader, bodies: readonly Uint8Array[]): Uint8A
   return out
 }
 
-/** Bytes that are no chunk, with the reason. */
-export class ChunkError extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'ChunkError'
-  }
-}
-
 /**
  * Reads the envelope; parts are views, not copies.
- * @throws ChunkError when the bytes are not a whole chunk of version 1.
+ * @throws ChunkError when the bytes are not a whole chunk of a version that is known (1 or 2).
  */
 export function decodeChunk(bytes: Uint8Array): Chunk {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -207,24 +212,32 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
   const size = buffer.readUInt32LE(4)
   if (size > HEADER_BYTES_MAX || 8 + size > buffer.length)
     throw new ChunkError('chunk header is cut or too large')
-  let header: ChunkHeader
+  let parsed: unknown
   try {
-    header = JSON.parse(buffer.toString('utf8', 8, 8 + size)) as ChunkHeader
+    parsed = JSON.parse(buffer.toString('utf8', 8, 8 + size))
   } catch {
     throw new ChunkError('chunk header is not JSON')
   }
-  if (header.v !== 1) throw new ChunkError(`chunk version ${String(header.v)} is not known`)
-  if (!Array.isArray(header.parts)) throw new ChunkError('chunk header lists no parts')
+  const header = checkHeader(parsed)
   const parts = new Map<PartName, Uint8Array>()
   let at = 8 + size
   for (const part of header.parts) {
-    if (!Number.isInteger(part.bytes) || part.bytes < 0 || at + part.bytes > buffer.length)
-      throw new ChunkError('chunk is cut')
+    if (at + part.bytes > buffer.length) throw new ChunkError('chunk is cut')
     parts.set(part.table, bytes.subarray(at, at + part.bytes))
     at += part.bytes
   }
   if (at !== buffer.length) throw new ChunkError('bytes after the chunk')
   return { header, parts }
+}
+
+/**
+ * Compares the content with the id, which is a hash of it: whatever happened on the way is seen.
+ * @throws ChunkError if they differ
+ */
+export function verifyChunk({ header, parts }: Chunk): void {
+  const bodies = header.parts.map(({ table }) => parts.get(table)!)
+  if (chunkId(header, bodies) !== header.id)
+    throw new ChunkError('the content of the chunk is not what its id says: it was altered')
 }
 
 /**
@@ -236,10 +249,12 @@ export function releaseChunk(bytes: Uint8Array<ArrayBuffer>): void {
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
 }
 
-const PART_COLUMNS = {
+/** The columns of each part. */
+export const PART_COLUMNS = {
   flow_records: FLOW_COLUMNS,
   coverage: COVERAGE_COLUMNS,
   rejects: REJECT_COLUMNS,
+  announced: ANNOUNCED_COLUMNS,
 } as const
 
 /**

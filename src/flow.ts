@@ -202,17 +202,41 @@ export const REJECT_COLUMNS = {
   sample: 'text',
 } as const satisfies Columns
 
+/**
+ * Announcements: what a sensor says it has sent so far, so that whoever stores it can tell when something is missing.
+ * Running totals; of two rows about the same thing the larger one holds.
+ */
+export const ANNOUNCED_COLUMNS = {
+  sensor: 'word',
+  /** See ChunkHeader.origin. */
+  origin: 'word',
+  /** `origin`: all of it. `hour`: its flow records that began in one hour. */
+  about: 'word',
+  /** Start of that hour in time of the data; 0 for a whole origin, and for records of no known hour. */
+  hour: 'time',
+  /** Chunks of a whole origin (0 to chunks - 1 exist), and whether the input is over; 0 for an hour. */
+  chunks: 'u32',
+  last: 'u8',
+  flow_records: 'count',
+  coverage: 'count',
+  rejects: 'count',
+  /** Wall clock of the sensor. */
+  said_at: 'time',
+} as const satisfies Columns
+
 export type FlowColumns = typeof FLOW_COLUMNS
 export type JudgementColumns = typeof JUDGEMENT_COLUMNS
 export type FindingColumns = typeof FINDING_COLUMNS
 export type CoverageColumns = typeof COVERAGE_COLUMNS
 export type RejectColumns = typeof REJECT_COLUMNS
+export type AnnouncedColumns = typeof ANNOUNCED_COLUMNS
 
 /** The tables of the store that blocks are written to, by name. */
 export const TABLES = {
   flow_records: FLOW_COLUMNS,
   coverage: COVERAGE_COLUMNS,
   rejects: REJECT_COLUMNS,
+  announced: ANNOUNCED_COLUMNS,
   judgements: JUDGEMENT_COLUMNS,
   findings: FINDING_COLUMNS,
 } as const satisfies Record<string, Columns>

@@ -4,9 +4,12 @@ import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_MAX,
   ChunkError,
+  type ChunkHeader,
   ChunkWriter,
   chunkPart,
   decodeChunk,
+  encodeChunk,
+  verifyChunk,
 } from '../src/chunk.ts'
 
 const ORIGIN = { sensor: 'lab', origin: 'lab/00ff', format: 'pcap' }
@@ -32,7 +35,7 @@ test('records, coverage and rejects come out as they went in', () => {
       const chunks = write(ports)
       expect(chunks).toHaveLength(1)
       const chunk = decodeChunk(chunks[0]!)
-      expect(chunk.header).toMatchObject({ ...ORIGIN, v: 1, seq: 0, last: true })
+      expect(chunk.header).toMatchObject({ ...ORIGIN, v: 2, seq: 0, last: true })
       const flows = chunkPart(chunk, 'flow_records')
       expect(ports.map((_, i) => flows?.columns.orig_p[i])).toEqual(ports)
       expect(chunkPart(chunk, 'coverage')?.columns.value[0]).toBe(ports.length)
@@ -74,6 +77,52 @@ test('bytes that are no whole chunk are a ChunkError', () => {
     expect(() => decodeChunk(chunk!.subarray(0, cut))).toThrow(ChunkError)
   expect(() => decodeChunk(Buffer.concat([chunk!, Buffer.of(0)]))).toThrow(/bytes after/)
   const future = Buffer.from(chunk!)
-  future.write('"v":9', future.indexOf('"v":1'))
+  future.write('"v":9', future.indexOf('"v":2'))
   expect(() => decodeChunk(future)).toThrow(/version 9/)
+})
+
+test('a header that lies is a ChunkError', () => {
+  const [chunk] = write([1, 2, 3])
+  const lies: [string, string][] = [
+    ['"seq":0', '"seq":-'],
+    ['"seq":0', '"seq":x'],
+    ['"table":"coverage"', '"table":"judgemen"'],
+    ['"sensor":"lab"', '"sensor":12345'],
+    ['"id":"', '"id":""'],
+  ]
+  for (const [truth, lie] of lies) {
+    const bytes = Buffer.from(chunk!)
+    bytes.write(lie, bytes.indexOf(truth))
+    expect(() => decodeChunk(bytes), lie).toThrow(ChunkError)
+  }
+})
+
+test('a chunk of version 1 is read as one of version 2 without hours', () => {
+  const [chunk] = write([1, 2, 3])
+  const { header, parts } = decodeChunk(chunk!)
+  const { hours: _, ...rest } = header
+  const old = encodeChunk({ ...rest, v: 1 } as unknown as ChunkHeader, [...parts.values()])
+  expect(decodeChunk(old)).toEqual({ header: { ...header, hours: [] }, parts })
+})
+
+test('records are counted by the hour that they began in', () => {
+  const chunks: Uint8Array[] = []
+  const writer = new ChunkWriter(ORIGIN, (chunk) => chunks.push(chunk))
+  const hour = 3_600_000_000
+  for (const ts of [5 * hour, 5 * hour + 1, 7 * hour - 1, 7 * hour])
+    writer.flows.columns.ts[writer.flow()] = ts
+  writer.end()
+  expect(decodeChunk(chunks[0]!).header.hours).toEqual([
+    [5, 2],
+    [6, 1],
+    [7, 1],
+  ])
+})
+
+test('content that was altered on the way is seen', () => {
+  const [chunk] = write([1, 2, 3])
+  verifyChunk(decodeChunk(chunk!))
+  const altered = Uint8Array.from(chunk!)
+  altered[altered.length - 1]! ^= 1
+  expect(() => verifyChunk(decodeChunk(altered))).toThrow(/altered/)
 })

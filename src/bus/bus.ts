@@ -160,6 +160,11 @@ export class BusFault extends Error {
 /** The topic or journal that carries chunks. The number is that of the wire format. */
 export const CHUNK_STREAM = 'bailiwick.chunks.v1'
 
+/** Dead letters of it (`dead-letter.ts`), and what others put on streams of their own later. */
+export const DEAD_STREAM = 'bailiwick.dlq.v1'
+export const IDENTITY_STREAM = 'bailiwick.identity.v1'
+export const ALERT_STREAM = 'bailiwick.alerts.v1'
+
 /** Longest key, in bytes. */
 export const KEY_BYTES_MAX = 256
 /** Largest message. A chunk is far below it. */

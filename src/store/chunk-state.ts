@@ -23,6 +23,9 @@ export const CHUNKS_COLUMNS = {
   rejects: 'u32',
   judgements: 'u32',
   findings: 'u32',
+  announced: 'u32',
+  /** Which half of which half of a chunk that was split; empty for a whole one. */
+  piece: 'word',
 } as const satisfies Columns
 
 /** How far a chunk came, in any process, ever. A chunk that was never begun has no state. */
@@ -91,6 +94,7 @@ export function encodeMarks(
     for (const part of header.parts) c[part.table][row]! += part.rows
     c.judgements[row] = judgements
     c.findings[row] = findings
+    c.piece.set(row, header.piece?.path ?? '')
   }
   return encodeBlock(block)
 }

@@ -6,7 +6,7 @@
 // makes a repetition do nothing. And where an intent without a `complete` is found, what is stored is counted
 // first, so that also another cut of the same chunks, or a token that was long forgotten, doubles nothing.
 
-import type { ChunkHeader, PartName } from '../chunk.ts'
+import { type ChunkHeader, PART_NAMES, type PartName } from '../chunk-header.ts'
 import { TABLES, type TableName } from '../flow.ts'
 import { sha256Hex } from '../hash.ts'
 import { addChunkColumns } from '../native.ts'
@@ -123,8 +123,7 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
   }
   if (works.length === 0) return
   await insertMarks(engine, intents, 'intent', slice.key)
-  for (const table of ['flow_records', 'coverage', 'rejects'] as const)
-    await insertTable(engine, table, recordPieces(works, table))
+  for (const table of PART_NAMES) await insertTable(engine, table, recordPieces(works, table))
   for (const table of ['judgements', 'findings'] as const)
     await insertTable(engine, table, judgedPieces(works, table))
   await insertMarks(
@@ -267,11 +266,12 @@ async function storedRows(
   const stored = new Map<string, number>()
   if (ids.length === 0) return stored
   const judged = table === 'judgements' || table === 'findings'
-  const name = judged ? 'stored_rulings' : table === 'rejects' ? 'stored_rejects' : 'stored_records'
-  const rows = await engine.select(
-    readSql(`queries/${name}`),
-    table === 'rejects' ? { ids } : { ids, table },
-  )
+  const name = judged
+    ? 'stored_rulings'
+    : 'ts' in TABLES[table]
+      ? 'stored_records'
+      : 'stored_dayless'
+  const rows = await engine.select(readSql(`queries/${name}`), { ids, table })
   for (const row of rows as StoredRow[])
     stored.set(`${row.chunk_id} ${row.ruling ?? ''} ${row.day}`, row.stored)
   return stored

@@ -83,6 +83,7 @@ const OF_THE_MOMENT: Readonly<Record<string, string>> = {
   rejects: '',
   judgements: '',
   findings: '',
+  announced: 'said_at',
   chunks: 'stored_at',
   run_chunks: 'run, noted_at',
   run_doubles: 'run, noted_at',

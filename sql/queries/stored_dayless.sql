@@ -1,5 +1,5 @@
--- As stored_records, for the one table without days.
+-- As stored_records, for tables without days.
 SELECT chunk_id, toUInt16(0) AS day, count() AS stored
-FROM rejects
+FROM {table:Identifier}
 WHERE chunk_id IN {ids:Array(UUID)}
 GROUP BY chunk_id
