@@ -87,6 +87,8 @@ const OF_THE_MOMENT: Readonly<Record<string, string>> = {
   chunks: 'stored_at',
   run_chunks: 'run, noted_at',
   run_doubles: 'run, noted_at',
+  dead_letters: 'died_at',
+  stream_notes: 'noted_at',
 }
 
 /** Every table of a store: how many rows it has, and a hash of them whatever their order. */
