@@ -87,10 +87,22 @@ export interface Claim {
   commit(next: bigint): Promise<void>
 }
 
+/** How far a claim is behind its stream. */
+export interface Lag {
+  stream: string
+  partition: number
+  /** Everything before this offset is committed. */
+  committed: bigint
+  /** The offset that the next message of the stream will have, as last heard: of Kafka within about 5 s. */
+  end: bigint
+}
+
 /** Hands out claims. */
 export interface Source {
   /** Claims as they are won; ends when the source is closed. To be iterated once. */
   claims(): AsyncIterable<Claim>
+  /** Of each claim held now. `end - committed` counts offsets: never fewer than there are messages. */
+  lag(): Lag[]
   readonly counters: Readonly<SourceCounters>
   /** Ends all claims and lets go, within bounds. What is not committed is delivered again to the next holder. */
   close(): Promise<void>

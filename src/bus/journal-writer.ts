@@ -99,6 +99,10 @@ export class JournalWriter {
   get fault(): BusFault | undefined {
     return this.#fault
   }
+  /** The id after the last record. */
+  get end(): bigint {
+    return this.#follows
+  }
   get bytes(): number {
     return this.segments.reduce((sum, segment) => sum + segment.durable, 0)
   }

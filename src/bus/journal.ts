@@ -8,6 +8,7 @@ import {
   BusFault,
   type Claim,
   ClaimLost,
+  type Lag,
   newSourceCounters,
   type Outgoing,
   type Place,
@@ -155,8 +156,13 @@ export class Journal {
       },
     })
     const reader = new JournalReader(this.#settings, this.#disk, this.#tell, this.#writer, counters)
-    this.#source = new JournalSource(claim, reader, flight, counters, (error) =>
-      this.fail('cannot read', error),
+    this.#source = new JournalSource(
+      claim,
+      reader,
+      flight,
+      counters,
+      () => this.#writer.end,
+      (error) => this.fail('cannot read', error),
     )
     return this.#source
   }
@@ -200,6 +206,7 @@ class JournalSource implements Source {
   readonly claim: QueuedClaim
   readonly #feed = new ClaimFeed()
   readonly #reader: JournalReader
+  readonly #end: () => bigint
   readonly #running: Promise<void>
   #wake: (() => void) | undefined
   #awake = false
@@ -209,10 +216,12 @@ class JournalSource implements Source {
     reader: JournalReader,
     flight: Flight,
     counters: SourceCounters,
+    end: () => bigint,
     failed: (error: unknown) => void,
   ) {
     this.claim = claim
     this.counters = counters
+    this.#end = end
     this.#reader = reader
     flight.onRoom = () => this.wake()
     this.#feed.add(claim)
@@ -221,6 +230,11 @@ class JournalSource implements Source {
 
   claims(): AsyncIterable<Claim> {
     return this.#feed
+  }
+
+  lag(): Lag[] {
+    const { stream, partition, committed, lost } = this.claim
+    return lost.aborted ? [] : [{ stream, partition, committed, end: this.#end() }]
   }
 
   /** There may be more to read, or room for it. */

@@ -4,11 +4,17 @@
 import {
   type Consumer,
   type EachBatchPayload,
-  KafkaJSNonRetriableError,
   type PartitionAssigner,
   PartitionAssigners,
 } from 'kafkajs'
-import { type Claim, ClaimLost, newSourceCounters, type Source, type TellTrouble } from './bus.ts'
+import {
+  type Claim,
+  ClaimLost,
+  type Lag,
+  newSourceCounters,
+  type Source,
+  type TellTrouble,
+} from './bus.ts'
 import { ClaimFeed, Flight, QueuedClaim } from './claim.ts'
 import { parseIntent } from './intent-text.ts'
 import {
@@ -19,6 +25,7 @@ import {
   protocolType,
 } from './kafka-client.ts'
 import { listenToGroup, type Membership } from './kafka-patch.ts'
+import { fetchEnds, fetchStands } from './kafka-positions.ts'
 import { checkTopic } from './kafka-topics.ts'
 
 export interface KafkaSourceSettings extends KafkaSettings {
@@ -43,6 +50,8 @@ const RESTART_MILLIS = [500, 1000, 2000, 5000, 10_000]
 /** Longest wait of a fetch for data, and so for a partition that is resumed meanwhile. */
 const FETCH_WAIT_MILLIS = 250
 const COMMIT_RETRY_MILLIS = 200
+/** Between looks at whether kafkajs lives and how far the partitions have grown. */
+const WATCH_MILLIS = 4000
 
 export class KafkaSource implements Source {
   readonly counters = newSourceCounters()
@@ -53,6 +62,8 @@ export class KafkaSource implements Source {
   readonly #feed = new ClaimFeed()
   readonly #flight: Flight
   readonly #claims = new Map<number, QueuedClaim>()
+  /** The end of each partition, as last heard. */
+  readonly #ends = new Map<number, bigint>()
   readonly #paused = new Set<number>()
   readonly #closing = new AbortController()
   #membership: Membership | undefined
@@ -82,7 +93,16 @@ export class KafkaSource implements Source {
     const silence = Math.max(60_000, 2 * (settings.sessionTimeoutMillis ?? SESSION_MILLIS))
     this.#watch = setInterval(() => {
       if (Date.now() - this.#active > silence) this.#rebuild('the consumer has stood still')
-    }, 5000)
+      else void this.#hearEnds()
+    }, WATCH_MILLIS)
+  }
+
+  lag(): Lag[] {
+    return [...this.#claims.values()].map(({ stream, partition, committed }) => {
+      const heard = this.#ends.get(partition)
+      const isBehind = heard !== undefined && heard > committed
+      return { stream, partition, committed, end: isBehind ? heard : committed }
+    })
   }
 
   claims(): AsyncIterable<Claim> {
@@ -176,6 +196,7 @@ export class KafkaSource implements Source {
 
   #endClaims(): void {
     this.#membership = undefined
+    this.#ends.clear()
     const claims = [...this.#claims.values()]
     this.#claims.clear()
     this.#paused.clear()
@@ -187,44 +208,28 @@ export class KafkaSource implements Source {
     if (this.#closing.signal.aborted) return
     const { topic } = this.#settings
     const mine = membership.assigned.find((one) => one.topic === topic)
-    const partitions = (mine?.partitions ?? []).map((partition) => ({ partition }))
-    if (partitions.length === 0) return
-    const stands = await this.#fetchStands(membership, partitions)
+    if (mine === undefined || mine.partitions.length === 0) return
+    const stands = await fetchStands(membership, topic, mine.partitions)
     this.#membership = membership
     for (const { partition, committed, metadata, first, end } of stands) {
       const start = this.#startOf(partition, committed, first, end)
+      this.#ends.set(partition, end)
       membership.moveTo(topic, partition, start)
       this.#claim(membership, partition, start, metadata)
     }
     this.#failures = 0
   }
 
-  async #fetchStands(membership: Membership, partitions: { partition: number }[]) {
-    const { topic, groupId } = this.#settings
-    const { cluster } = membership
+  /** A partition that is paused is not fetched from, and grows all the same. */
+  async #hearEnds(): Promise<void> {
+    const membership = this.#membership
+    const partitions = [...this.#claims.keys()]
+    if (membership === undefined || partitions.length === 0) return
     try {
-      const coordinator = await cluster.findGroupCoordinator({ groupId })
-      const { responses } = await coordinator.offsetFetch({
-        groupId,
-        topics: [{ topic, partitions }],
-      })
-      const limits = (fromBeginning: boolean) =>
-        cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning }])
-      const [firsts, ends] = await Promise.all([limits(true), limits(false)])
-      const at = (list: typeof firsts, partition: number) =>
-        BigInt(list[0]!.partitions.find((one) => one.partition === partition)!.offset)
-      return responses[0]!.partitions.map(({ partition, offset, metadata }) => ({
-        partition,
-        committed: BigInt(offset),
-        metadata: metadata ?? '',
-        first: at(firsts, partition),
-        end: at(ends, partition),
-      }))
-    } catch (error) {
-      // Without them nothing may be delivered. The consumer ends, and is built anew.
-      throw new KafkaJSNonRetriableError(
-        busErrorOf(error, 'positions of the group cannot be read').message,
-      )
+      const ends = await fetchEnds(membership, this.#settings.topic, partitions)
+      for (const [partition, end] of ends) this.#ends.set(partition, end)
+    } catch {
+      // What was heard last stands. A broker that is gone is noticed by the fetches.
     }
   }
 
@@ -294,7 +299,7 @@ export class KafkaSource implements Source {
   /** Takes of a batch what there is room for. What is left is fetched again when there is. */
   #take({ batch, resolveOffset, isRunning, isStale }: EachBatchPayload): void {
     const { topic } = this.#settings
-    const { partition } = batch
+    const { partition, highWatermark } = batch
     const claim = this.#claims.get(partition)
     // Fetched for a membership before, or before the position was moved: not ours to take.
     const fetchedAt = (batch as unknown as { fetchedOffset: string }).fetchedOffset
@@ -309,6 +314,7 @@ export class KafkaSource implements Source {
       return
     }
     claim.skipTo(BigInt(fetchedAt))
+    this.#ends.set(partition, BigInt(highWatermark))
     let taken: string | undefined
     for (const { offset, key, value, timestamp } of batch.messages) {
       if (!claim.hasRoom) break
@@ -346,7 +352,7 @@ export class KafkaSource implements Source {
     const claim = this.#claims.get(partition)
     if (membership === undefined || claim === undefined) return
     const { topic } = this.#settings
-    const [stand] = await this.#fetchStands(membership, [{ partition }])
+    const [stand] = await fetchStands(membership, topic, [partition])
     if (this.#membership !== membership || claim.lost.aborted || stand === undefined) return
     const wanted = membership.position(topic, partition)
     const start = this.#startOf(partition, wanted, stand.first, stand.end)

@@ -274,6 +274,26 @@ export function busContract(home: BusHome): void {
       expect(await take(claim, 2)).toHaveLength(2)
     })
 
+    test('lag is what is not committed, also of what was not fetched for want of room', async () => {
+      const bus = await stream(2500)
+      const sink = await bus.sink()
+      const source = await bus.source()
+      const claim = await firstClaim(source)
+      const lag = () => source.lag().map(({ committed, end }) => Number(end - committed))
+      for (let i = 0; i < 8; i++) await sink.send({ key: 'probe/0', bytes: Buffer.alloc(1000, i) })
+      await expect.poll(lag, { timeout: WAIT }).toEqual([8])
+      const taken = await take(claim, 3)
+      await claim.commit(taken[1]!.offset)
+      expect(lag()).toEqual([7])
+      for (let left = 7; left > 0; left--) {
+        const [next] = left > 5 ? [taken[8 - left]!] : await take(claim, 1)
+        await claim.commit(next!.offset + 1n)
+      }
+      expect(lag()).toEqual([0])
+      await source.close()
+      expect(source.lag()).toEqual([])
+    })
+
     test('one message after a long silence is delivered by itself', async () => {
       const bus = await stream()
       const sink = await bus.sink()
