@@ -225,7 +225,13 @@ describe('queries over one run', () => {
     const tables: Record<string, string> = { stored_rulings: 'judgements' }
     for (const name of queryNames()) {
       const table = tables[name] ?? 'flow_records'
-      await engine.select(readSql(`queries/${name}`), { ...params, ids, table })
+      await engine.select(readSql(`queries/${name}`), {
+        ...params,
+        ids,
+        table,
+        origins: [],
+        lanes: 8,
+      })
     }
   })
 

@@ -113,6 +113,8 @@ interface Connections {
 
 class EmbeddedEngine implements Engine {
   readonly address: string
+  /** One connection, one statement at a time. */
+  readonly writers = 1
   readonly #directory: StoreDirectory
   readonly #temporary: boolean
   readonly #connections: Connections

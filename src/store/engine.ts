@@ -4,6 +4,8 @@
 export interface Engine {
   /** As it may be shown: without a password. */
   readonly address: string
+  /** Inserts that run side by side; more wait for their turn. 1 where there is one connection. */
+  readonly writers: number
   /** Runs a statement without a result, with all its settings in its text. */
   command(sql: string): Promise<void>
   /**

@@ -29,6 +29,26 @@ export async function migrate(engine: Engine): Promise<void> {
   }
 }
 
+/**
+ * Looks whether the schema is the one that this program knows, and changes nothing.
+ * @throws StoreSchemaError if it is older, newer or another
+ */
+export async function checkSchema(engine: Engine): Promise<void> {
+  const migrations = readMigrations()
+  const [table] = await engine.select(readSql('queries/schema_there'), {})
+  const applied =
+    (table as { there: number }).there === 1
+      ? ((await engine.select(readSql('queries/schema_migrations'), {})) as Applied[])
+      : []
+  checkApplied(engine.address, migrations, applied)
+  const done = new Set(applied.map((one) => one.version))
+  const missing = migrations.filter((migration) => !done.has(migration.version))
+  if (missing.length > 0)
+    throw new StoreSchemaError(
+      `the store at ${engine.address} ${applied.length === 0 ? 'has no schema yet' : `has an older schema (${missing[0]!.name} is missing)`}: run bailiwick migrate --store ${engine.address} first`,
+    )
+}
+
 function checkApplied(
   address: string,
   ours: readonly Migration[],

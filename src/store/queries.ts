@@ -167,6 +167,17 @@ export interface AuditRow {
   distinct_rows: number
 }
 
+/** How far a lane of an origin came. A sequence number is settled when all of it is stored or dead. */
+export interface WatermarkRow {
+  origin: string
+  /** Sequence number modulo `lanes`. */
+  lane: number
+  /** The first sequence number of the lane that is not settled: everything before it is. */
+  next: number
+  /** The highest that is settled. */
+  highest: number
+}
+
 interface OfRun {
   run: string
 }
@@ -192,6 +203,8 @@ export interface StoreQueries {
     row: MismatchRow
   }
   alerts: { params: Limited; row: AlertRow }
+  /** Lanes of which nothing is settled are left out: their next is the lane itself. `lanes` 1 is the whole origin. */
+  origin_watermarks: { params: { origins: readonly string[]; lanes: number }; row: WatermarkRow }
   audit_chunks: { params: Limited; row: AuditRow }
 }
 

@@ -17,6 +17,9 @@ export interface ServerPatience {
   request: number
 }
 
+/** Slices that are written side by side: more only pile up parts. */
+export const SERVER_WRITERS = 4
+
 export const SERVER_PATIENCE: ServerPatience = { hello: 15_000, request: 600_000 }
 
 /**
@@ -39,6 +42,7 @@ export async function openServer(
 
 class ServerEngine implements Engine {
   readonly address: string
+  readonly writers = SERVER_WRITERS
   readonly #writer: ClickHouseClient
   readonly #reader: ClickHouseClient
   #running = new Set<Promise<unknown>>()

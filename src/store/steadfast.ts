@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QueryName, StoreQueries } from './queries.ts'
-import type { ChunkState, Slice, Store } from './store.ts'
+import type { ChunkState, DeadLetterNote, Slice, Store, StreamNote } from './store.ts'
 import { StoreError, StoreUnreachableError } from './store-error.ts'
 
 /** Pauses between tries, in milliseconds: a server that is back within eight seconds is waited for. */
@@ -49,6 +49,14 @@ class SteadfastStore implements Store {
 
   noteRun(run: string, chunkIds: readonly string[]): Promise<void> {
     return this.#try(() => this.#store.noteRun(run, chunkIds))
+  }
+
+  noteDeadLetters(letters: readonly DeadLetterNote[]): Promise<void> {
+    return this.#try(() => this.#store.noteDeadLetters(letters))
+  }
+
+  noteStream(notes: readonly StreamNote[]): Promise<void> {
+    return this.#try(() => this.#store.noteStream(notes))
   }
 
   query<N extends QueryName>(

@@ -10,20 +10,28 @@ import { temporaryDirectory } from './directory.ts'
 import { openEmbedded } from './embedded.ts'
 import type { Engine } from './engine.ts'
 import { ENGINE_BYTES_DEFAULT, ENGINE_BYTES_MIN } from './engine-config.ts'
-import { migrate } from './migrate.ts'
+import { checkSchema, migrate } from './migrate.ts'
+import { type DeadLetterNote, noteDeadLetters, noteStream, type StreamNote } from './notes.ts'
 import type { QueryName, StoreQueries } from './queries.ts'
 import { openServer } from './server.ts'
 import { chunkStates, insertBlock, insertSlice, type Slice } from './slice.ts'
 import { readSql } from './sql-files.ts'
 import type { StoreTarget } from './store-target.ts'
+import { Turns } from './turns.ts'
 import { parseUuid } from './uuid.ts'
 
 export type { ChunkState } from './chunk-state.ts'
+export type { DeadLetterNote, StreamNote } from './notes.ts'
 export type { Slice, SliceChunk } from './slice.ts'
 
 export interface StoreOptions {
   /** What the embedded engine may take, in bytes; its process takes about 300 MB more. A server has its own limit. */
   memoryBytes?: number
+  /**
+   * `apply` (unless told otherwise) brings the schema up to date; `check` changes nothing and refuses a store whose
+   * schema is another: for programs whose user may not change it, and for many that start at the same time.
+   */
+  schema?: 'apply' | 'check'
 }
 
 export interface Store {
@@ -34,9 +42,14 @@ export interface Store {
   completed(chunkIds: readonly string[]): Promise<Map<string, ChunkState>>
   /**
    * Writes what is not there yet of the slice's chunks: records once ever, judgements once for each ruling. What
-   * was written is durable when this returns. Slices are written one after the other.
+   * was written is durable when this returns. May be called again before it has returned: on a server a few slices
+   * are written side by side, never two that have a chunk in common; embedded they wait for each other.
    */
   insertSlice(slice: Slice): Promise<void>
+  /** Notes messages that could not be worked on, each once, whoever notes them again. */
+  noteDeadLetters(letters: readonly DeadLetterNote[]): Promise<void>
+  /** Notes losses that were seen in a stream, each once. */
+  noteStream(notes: readonly StreamNote[]): Promise<void>
   /**
    * Remembers that a run (a UUID, used once) read these chunks, all of which are stored by now; the report
    * queries look at the chunks of a run.
@@ -52,7 +65,7 @@ export interface Store {
 }
 
 /**
- * Opens a store and brings its schema up to date.
+ * Opens a store, and brings its schema up to date unless it is only to be checked.
  * @throws StoreLockedError, StoreUnreachableError, StoreAccessError, StoreSchemaError, StoreError
  */
 export async function openStore(target: StoreTarget, options: StoreOptions = {}): Promise<Store> {
@@ -61,7 +74,8 @@ export async function openStore(target: StoreTarget, options: StoreOptions = {})
     throw new RangeError(`the engine needs at least ${ENGINE_BYTES_MIN} bytes`)
   const engine = await openEngine(target, Math.floor(memoryBytes))
   try {
-    await migrate(engine)
+    if (options.schema === 'check') await checkSchema(engine)
+    else await migrate(engine)
   } catch (error) {
     await engine.close()
     throw error
@@ -93,10 +107,12 @@ export class EngineStore implements Store {
   readonly address: string
   readonly temporary: boolean
   readonly #engine: Engine
-  #inserting: Promise<unknown> = Promise.resolve()
+  readonly #turns: Turns
+  readonly #inserting = new Set<Promise<unknown>>()
 
   constructor(engine: Engine, temporary: boolean) {
     this.#engine = engine
+    this.#turns = new Turns(engine.writers)
     this.address = engine.address
     this.temporary = temporary
   }
@@ -105,10 +121,23 @@ export class EngineStore implements Store {
     return chunkStates(this.#engine, chunkIds)
   }
 
-  insertSlice(slice: Slice): Promise<void> {
-    const run = this.#inserting.then(() => insertSlice(this.#engine, slice))
-    this.#inserting = run.catch(() => {})
-    return run
+  async insertSlice(slice: Slice): Promise<void> {
+    const ids = slice.chunks.map((chunk) => chunk.header.id)
+    const run = this.#turns.run(ids, () => insertSlice(this.#engine, slice))
+    this.#inserting.add(run)
+    try {
+      await run
+    } finally {
+      this.#inserting.delete(run)
+    }
+  }
+
+  noteDeadLetters(letters: readonly DeadLetterNote[]): Promise<void> {
+    return noteDeadLetters(this.#engine, letters)
+  }
+
+  noteStream(notes: readonly StreamNote[]): Promise<void> {
+    return noteStream(this.#engine, notes)
   }
 
   async noteRun(run: string, chunkIds: readonly string[]): Promise<void> {
@@ -135,7 +164,7 @@ export class EngineStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.#inserting
+    await Promise.allSettled(this.#inserting)
     await this.#engine.close()
   }
 }

@@ -47,6 +47,7 @@ function dyingAt(n: number): Engine {
   let left = n
   return {
     address: engine.address,
+    writers: 1,
     command: (sql) => engine.command(sql),
     select: (sql, params) => engine.select(sql, params),
     close: async () => {},

@@ -28,6 +28,8 @@ function failing(errors: Error[]) {
     completed: () => answer('completed').then(() => new Map()),
     insertSlice: () => answer('insertSlice'),
     noteRun: () => answer('noteRun'),
+    noteDeadLetters: () => answer('noteDeadLetters'),
+    noteStream: () => answer('noteStream'),
     query: () => answer('query').then(() => []),
     close: () => answer('close'),
   }
@@ -41,6 +43,8 @@ test('each question is asked again after a failure that may be over soon', async
     (store) => store.completed([]),
     (store) => store.insertSlice(SLICE),
     (store) => store.noteRun('r', []),
+    (store) => store.noteDeadLetters([]),
+    (store) => store.noteStream([]),
     (store) => store.query('alerts', { limit: 1 }),
   ]
   for (const question of questions) {
