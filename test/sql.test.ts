@@ -222,16 +222,11 @@ describe('queries over one run', () => {
   test('every query of the folder runs, and gives the columns that the code expects', async () => {
     const params = { run: RUN, limit: 100, agent: AGENT, verdict: '', destination: '', port: 0 }
     const ids = [sampleChunk({ flows: [{ name: 'web' }] }).header.id]
+    const lists = { origins: ['tap1/abc'], lanes: 8, streams: [], firsts: [] }
     const tables: Record<string, string> = { stored_rulings: 'judgements' }
     for (const name of queryNames()) {
       const table = tables[name] ?? 'flow_records'
-      await engine.select(readSql(`queries/${name}`), {
-        ...params,
-        ids,
-        table,
-        origins: [],
-        lanes: 8,
-      })
+      await engine.select(readSql(`queries/${name}`), { ...params, ...lists, ids, table })
     }
   })
 

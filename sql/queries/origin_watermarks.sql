@@ -16,8 +16,15 @@ FROM (
     arrayFirstIndex((place, at) -> place != at - 1, places, arrayEnumerate(places)) AS broken
   FROM (
     SELECT origin, seq, groupUniqArray(toString(piece)) AS pieces
-    FROM chunks
-    WHERE state = 'complete' AND origin IN {origins:Array(String)}
+    FROM (
+      SELECT origin, seq, piece
+      FROM chunks
+      WHERE state = 'complete' AND origin IN {origins:Array(String)}
+      UNION ALL
+      SELECT origin, seq, piece
+      FROM dead_letters
+      WHERE origin IN {origins:Array(String)}
+    )
     GROUP BY origin, seq
     HAVING arraySum(
       one -> if(

@@ -84,6 +84,7 @@ const STREAM_NOTE_COLUMNS = {
   first: 'count',
   last: 'count',
   count: 'count',
+  noted_at: 'time',
 } as const satisfies Columns
 
 /** Rows in one statement. */
@@ -161,6 +162,7 @@ export async function noteStream(engine: Engine, notes: readonly StreamNote[]): 
       c.first[row] = note.first
       c.last[row] = note.last
       c.count[row] = note.count
+      c.noted_at[row] = Date.now() * 1000
     }
     const token = sha256Hex(missing.map(noteKey).join('\n'))
     await insertNotes(engine, 'stream_notes', STREAM_NOTE_COLUMNS, block, token)
