@@ -6,7 +6,7 @@ import { Turns } from '../../src/store/turns.ts'
 
 test('bounded, apart where they have a name in common, and then in order', async () => {
   const work = fc.array(
-    fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 3 }),
+    fc.uniqueArray(fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'e'), { maxLength: 3 }),
     {
       maxLength: 12,
     },
