@@ -1,0 +1,54 @@
+// What must hold whatever happened, asked of the bus and of the store directly.
+
+import { CHUNK_STREAM, DEAD_STREAM } from '../../src/bus/bus.ts'
+import type { BusWatch } from './bus-watch.ts'
+import { askRows, type Queried } from './oracle.ts'
+
+/**
+ * I3: everything before a committed offset is complete in the store, or in the dead letters. Messages for which this
+ * does not hold, in words. The offsets are read first, so what is stored meanwhile can hide a fault but not make one.
+ * Undefined if bus or store could not be asked.
+ */
+export async function passedTooFar(watch: BusWatch, store: Queried): Promise<string[] | undefined> {
+  let committed: Awaited<ReturnType<BusWatch['committed']>>
+  let deadEnds: typeof committed
+  let complete: Set<string>
+  try {
+    committed = await watch.committed()
+    deadEnds = await watch.ends(DEAD_STREAM)
+    const rows = await askRows<{ chunk_id: string }>(
+      store,
+      "SELECT DISTINCT toString(chunk_id) AS chunk_id FROM chunks WHERE state = 'complete'",
+    )
+    complete = new Set(rows.map(({ chunk_id }) => chunk_id))
+  } catch {
+    return undefined
+  }
+  await watch.seen(CHUNK_STREAM, committed)
+  await watch.seen(DEAD_STREAM, deadEnds)
+  const dead = new Set(
+    [...watch.dead.values()].map(({ letter }) => `${letter.partition}:${letter.offset}`),
+  )
+  const faults: string[] = []
+  for (const [partition, end] of committed)
+    for (let offset = 0n; offset < end; offset++) {
+      const place = `${partition}:${offset}`
+      const message = watch.messages.get(place)
+      if (message === undefined || dead.has(place)) continue
+      const id = message.header?.id
+      if (id === undefined || !complete.has(id))
+        faults.push(`${place} is committed, but ${id ?? 'what is no chunk'} is not stored`)
+    }
+  return faults
+}
+
+/** Chunks that were begun and never completed, or completed twice, in words. */
+export async function chunkFaults(store: Queried): Promise<string[]> {
+  const rows = await askRows<{ chunk_id: string; intents: string; completes: string }>(
+    store,
+    `SELECT toString(chunk_id) AS chunk_id, toString(countIf(state = 'intent')) AS intents,
+       toString(countIf(state = 'complete')) AS completes
+     FROM chunks GROUP BY chunk_id, ruling HAVING countIf(state = 'complete') != 1`,
+  )
+  return rows.map((row) => `chunk ${row.chunk_id}: ${row.intents} begun, ${row.completes} complete`)
+}
