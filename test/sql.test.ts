@@ -93,13 +93,14 @@ async function fill(): Promise<void> {
 }
 
 describe('schema', () => {
+  const ofChunk = { chunk_id: 'UUID', row: 'UInt32', checksum: 'UInt64' }
   const stores: Record<string, Record<string, string>> = {
-    flow_records: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
-    coverage: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
-    rejects: { chunk_id: 'UUID', row: 'UInt32' },
-    announced: { chunk_id: 'UUID', row: 'UInt32' },
-    judgements: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
-    findings: { chunk_id: 'UUID', row: 'UInt32', day: 'Date' },
+    flow_records: { ...ofChunk, day: 'Date' },
+    coverage: { ...ofChunk, day: 'Date' },
+    rejects: ofChunk,
+    announced: ofChunk,
+    judgements: { ...ofChunk, day: 'Date' },
+    findings: { ...ofChunk, day: 'Date' },
     chunks: { stored_at: "DateTime64(3, 'UTC')" },
   }
   test.each(Object.entries<Columns>({ ...TABLES, chunks: CHUNKS_COLUMNS }))(
@@ -127,6 +128,18 @@ describe('schema', () => {
     )
     expect(rows).toEqual([{ name: 'schema_migrations' }])
   })
+
+  test.each(Object.entries<Columns>(TABLES))(
+    'the checksum of %s covers all of its columns, and the place in the chunk',
+    async (table, columns) => {
+      const [row] = (await engine.select(
+        "SELECT default_expression AS sql FROM system.columns WHERE database = currentDatabase() AND table = {table:String} AND name = 'checksum'",
+        { table },
+      )) as { sql: string }[]
+      const hashed = /^cityHash64\(tuple\((.*)\)\)$/.exec(row!.sql)?.[1]?.split(', ')
+      expect(hashed).toEqual([...Object.keys(columns), 'row'])
+    },
+  )
 
   test('all migrations can be applied again: they are idempotent', async () => {
     for (const { statements } of readMigrations())

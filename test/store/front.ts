@@ -89,6 +89,7 @@ const OF_THE_MOMENT: Readonly<Record<string, string>> = {
   run_doubles: 'run, noted_at',
   dead_letters: 'died_at',
   stream_notes: 'noted_at',
+  chunk_sums: 'inserted_at',
 }
 
 /** Every table of a store: how many rows it has, and a hash of them whatever their order. */
