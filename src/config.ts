@@ -13,6 +13,8 @@ export interface Environment {
   columns: number | undefined
   /** TERM=dumb: no colour, no bar. */
   dumb: boolean
+  /** Every variable that begins with BAILIWICK_ and is not empty, for settings.ts. */
+  bailiwick: Readonly<Record<string, string>>
 }
 
 /** @param env process.env, or what a test gives instead. */
@@ -26,6 +28,12 @@ export function readEnvironment(
     debug: (env.BAILIWICK_DEBUG ?? '') !== '',
     columns: Number.isInteger(columns) && columns > 0 ? columns : undefined,
     dumb: env.TERM === 'dumb',
+    bailiwick: Object.fromEntries(
+      Object.entries(env).filter(
+        (entry): entry is [string, string] =>
+          entry[0].startsWith('BAILIWICK_') && (entry[1] ?? '') !== '',
+      ),
+    ),
   }
 }
 

@@ -31,7 +31,16 @@ export function printable(text: string): string {
 
 /** JSON on one line whose strings hold no raw control, bidirectional or zero-width character. */
 export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replace(
+  return escapedJson(JSON.stringify(value))
+}
+
+/** A line of JSON with its line feed, its strings made printable in the same way. */
+export function printableLine(line: string): string {
+  return `${escapedJson(line.trimEnd())}\n`
+}
+
+function escapedJson(json: string): string {
+  return json.replace(
     UNPRINTABLE,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )

@@ -9,6 +9,7 @@ it('reads the environment, and takes an empty variable for none', () => {
     debug: false,
     columns: undefined,
     dumb: false,
+    bailiwick: {},
   })
   expect(readEnvironment({ NO_COLOR: '', FORCE_COLOR: '', BAILIWICK_DEBUG: '' })).toEqual(
     readEnvironment({}),
@@ -21,7 +22,14 @@ it('reads the environment, and takes an empty variable for none', () => {
       COLUMNS: '72',
       TERM: 'dumb',
     }),
-  ).toEqual({ noColour: true, forceColour: true, debug: true, columns: 72, dumb: true })
+  ).toEqual({
+    noColour: true,
+    forceColour: true,
+    debug: true,
+    columns: 72,
+    dumb: true,
+    bailiwick: { BAILIWICK_DEBUG: '1' },
+  })
   expect(readEnvironment({ FORCE_COLOR: '0', COLUMNS: 'wide' })).toEqual(readEnvironment({}))
 })
 

@@ -11,6 +11,8 @@ export interface ExitCause {
   code: ExitCode
   /** One line for a person, with the cure. */
   words: string
+  /** It stands in the log already. */
+  told?: boolean
 }
 
 /** Worst first: wrong usage explains everything after it. */

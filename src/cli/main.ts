@@ -9,6 +9,7 @@ const interrupted = new AbortController()
 const environment = readEnvironment()
 /** What was begun may be finished after the first Ctrl-C, for so long. */
 const GRACE_MS = 5000
+let long = false
 
 // The first Ctrl-C ends the work in good order, the second ends the process.
 process.on('SIGINT', () => {
@@ -24,6 +25,21 @@ function dieOfInterrupt(): void {
   process.kill(process.pid, 'SIGINT')
 }
 
+/** A command that runs long has its own way to end, and to tell of faults. */
+function runLong(tell: (fault: unknown) => void): void {
+  process.removeAllListeners('SIGINT').removeAllListeners('uncaughtException')
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      // As the signal would have ended it.
+      if (interrupted.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143)
+      interrupted.abort(name)
+    })
+  process.on('uncaughtException', (error) => {
+    tell(error)
+    process.exit(70)
+  })
+}
+
 process.on('uncaughtException', (error) => {
   const words = environment.debug ? (error.stack ?? String(error)) : String(error)
   process.stderr.write(`bailiwick: this is a fault of bailiwick: ${printable(words)}\n`)
@@ -35,6 +51,10 @@ const code = await run(process.argv.slice(2), {
   stderr: process.stderr,
   environment,
   signal: interrupted.signal,
+  runLong: (tell) => {
+    long = true
+    runLong(tell)
+  },
 })
-if (interrupted.signal.aborted && process.argv.includes('-')) dieOfInterrupt()
+if (!long && interrupted.signal.aborted && process.argv.includes('-')) dieOfInterrupt()
 else process.exit(code)

@@ -20,14 +20,25 @@ export interface RunParts {
   environment: Environment
   /** Aborted by the first Ctrl-C. */
   signal: AbortSignal
+  /** Asked of the process by a command that runs until it is told to end. */
+  runLong?: ProcessRunsLong
 }
+
+/**
+ * From now on SIGTERM aborts the signal as Ctrl-C does, what was begun has all the time it takes, and a fault that
+ * nothing caught is told by `tell` before the process ends with 70.
+ */
+export type ProcessRunsLong = (tell: (fault: unknown) => void) => void
 
 /** What a command is given to work with; it adds to `causes` why the run is not simply done. */
 export interface CommandParts {
   /** Known only once the options are read. */
   terminal: () => Terminal
+  environment: Environment
   signal: AbortSignal
   causes: ExitCause[]
+  /** Called by a command that runs until it is told to end: then being told is a good end, exit code 0. */
+  runLong: ProcessRunsLong
 }
 
 const EXAMPLES = `Examples:
@@ -61,7 +72,17 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
       outputError: () => {},
     })
     .exitOverride()
-  const command: CommandParts = { terminal, signal: parts.signal, causes }
+  let long = false
+  const command: CommandParts = {
+    terminal,
+    environment: parts.environment,
+    signal: parts.signal,
+    causes,
+    runLong: (tell) => {
+      long = true
+      parts.runLong?.(tell)
+    },
+  }
   for (const add of [
     addReplayCommand,
     addFlowsCommand,
@@ -79,13 +100,13 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
   }
   const out = terminal()
   try {
-    for (const { words } of causes) await say(out, `bailiwick: ${words}`)
+    for (const { words, told } of causes) if (told !== true) await say(out, `bailiwick: ${words}`)
     await out.out.drained()
   } catch (error) {
     causes.push({ code: 70, words: `cannot write the output: ${String(error)}` })
     await say(out, `bailiwick: ${causes.at(-1)!.words}`).catch(() => {})
   }
-  return parts.signal.aborted ? 130 : exitCode(causes)
+  return parts.signal.aborted && !long ? 130 : exitCode(causes)
 }
 
 const opened = new WeakMap<RunParts, Terminal>()

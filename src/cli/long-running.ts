@@ -1,0 +1,171 @@
+// What every process has that runs until it is told to end: its log, its ends, what it shows of itself. The work is
+// a function; here it is told when to stop, and here its errors become an exit code.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HealthServer, ListenError } from '../api/health.ts'
+import { BusError, BusFault } from '../bus/bus.ts'
+import { armFailpoints } from '../failpoint.ts'
+import type { Settings } from '../settings.ts'
+import { StoreUnreachableError } from '../store/store-error.ts'
+import type { Log, Observed, Readiness } from '../telemetry.ts'
+import { CommandError, type ExitCode, usageError } from './exit.ts'
+import type { CommandParts } from './program.ts'
+import { openLog } from './run-log.ts'
+import { versionText } from './version.ts'
+
+/** What the work of a long-running process is given. */
+export interface Running {
+  log: Log
+  /** Aborted by the first SIGTERM or Ctrl-C: finish what was begun, hand back what was not, and return. */
+  signal: AbortSignal
+  /** Shows a part's samples and readiness. @returns takes it away again */
+  observe(part: Observed): () => void
+}
+
+/** The work was told to end, and has not: it is ended. Longer than any bounded drain, shorter than a supervisor waits. */
+const END_MILLIS = 60_000
+/** How often the reason of not being ready is said again. */
+const STILL_MILLIS = 60_000
+
+/**
+ * Runs `work` as a process of its own: JSON log on stderr, signals, health server where `settings.listen` says.
+ * Returns when the work is over; what ended it stands in `parts.causes`.
+ */
+export async function runLongRunning(
+  parts: CommandParts,
+  name: 'sensor' | 'worker',
+  settings: Settings,
+  work: (running: Running) => Promise<void>,
+): Promise<void> {
+  const terminal = parts.terminal()
+  const log = openLog(terminal.err.stream, {
+    level: terminal.quiet ? 'error' : terminal.verbose ? 'debug' : 'info',
+    name,
+    version: versionText(),
+    secrets: secretsOf(settings),
+  })
+  parts.runLong((fault) => log('error', 'this is a fault of bailiwick', { err: fault }))
+  armFromEnvironment(parts, log)
+  const observed = new Set<Observed>()
+  const running: Running = {
+    log,
+    signal: parts.signal,
+    observe: (part) => {
+      observed.add(part)
+      return () => observed.delete(part)
+    },
+  }
+  let server: HealthServer | undefined
+  try {
+    server = await startServer(settings, name, observed, log)
+    log('info', 'started', { listen: server?.address ?? 'nowhere' })
+    const onAbort = () => log('info', 'told to end: finishing what was begun')
+    parts.signal.addEventListener('abort', onAbort, { once: true })
+    await endOf(work(running), parts.signal)
+    log('info', 'ended')
+  } catch (error) {
+    const { code, words } = causeOf(error)
+    // A fault is told with its stack, what has a cure with the cure.
+    log('error', words, code === 70 ? { err: error, exit: code } : { exit: code })
+    parts.causes.push({ code, words, told: true })
+  } finally {
+    await server?.close()
+  }
+}
+
+/** The work's end; an error if it goes on for too long after it was told to end. */
+async function endOf(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const late = new AbortController()
+  const limit = async () => {
+    if (!signal.aborted)
+      await new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve(), { once: true })
+        late.signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    await sleep(END_MILLIS, undefined, { signal: late.signal })
+    throw new CommandError(70, `did not end within ${END_MILLIS / 1000} s after it was told to`)
+  }
+  try {
+    await Promise.race([work, limit()])
+  } finally {
+    late.abort()
+  }
+}
+
+async function startServer(
+  settings: Settings,
+  name: string,
+  observed: ReadonlySet<Observed>,
+  log: Log,
+): Promise<HealthServer | undefined> {
+  if (settings.listen === undefined) return undefined
+  try {
+    return await HealthServer.open(settings.listen, name, observed, log)
+  } catch (error) {
+    if (error instanceof ListenError) throw usageError(error.message)
+    throw error
+  }
+}
+
+/** Tests of faults say in the environment where this process dies; nobody else should. */
+function armFromEnvironment(parts: CommandParts, log: Log): void {
+  const text = parts.environment.bailiwick.BAILIWICK_FAILPOINTS
+  if (text === undefined) return
+  try {
+    armFailpoints(text)
+  } catch (error) {
+    throw usageError(`BAILIWICK_FAILPOINTS: ${String(error)}`)
+  }
+  log('warn', 'failpoints are armed: this process will fail on purpose', { failpoints: text })
+}
+
+function secretsOf(settings: Settings): string[] {
+  const hidden = [settings.kafka.sasl?.password, settings.storeAccess.password]
+  const texts = hidden.map((one) => (one !== undefined && 'text' in one ? one.text() : undefined))
+  const inUrl = /^https?:\/\/[^/@]*:([^/@]+)@/i.exec(settings.store ?? '')?.[1]
+  return [...texts, inUrl].filter((one) => one !== undefined)
+}
+
+function causeOf(error: unknown): { code: ExitCode; words: string } {
+  if (error instanceof CommandError) return { code: error.code, words: error.message }
+  if (error instanceof BusFault) return { code: 70, words: error.message }
+  if (error instanceof BusError) return { code: 4, words: error.message }
+  const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return { code: 70, words: `this is a fault of bailiwick: ${words}` }
+}
+
+/**
+ * Opens something that may not be there yet: machines boot in any order. Tries until it is reached, not ready
+ * meanwhile, saying why. What will not mend itself (a wrong password, a missing topic) is thrown.
+ * @returns what was opened; undefined if the process was told to end first
+ */
+export async function untilReached<T>(
+  running: Running,
+  open: () => Promise<T>,
+): Promise<T | undefined> {
+  const { log, signal } = running
+  let readiness: Readiness = { ready: false, reason: 'not yet connected' }
+  const forget = running.observe({ samples: () => [], readiness: () => readiness })
+  let said = Number.NEGATIVE_INFINITY
+  try {
+    for (let pause = 500; !signal.aborted; pause = Math.min(10_000, pause * 2)) {
+      try {
+        return await open()
+      } catch (error) {
+        const passes =
+          (error instanceof BusError && error.kind === 'unreachable') ||
+          error instanceof StoreUnreachableError
+        if (!passes) throw error
+        readiness = { ready: false, reason: error.message }
+        if (performance.now() - said >= STILL_MILLIS) {
+          said = performance.now()
+          log('warn', 'not reachable; trying until it is', { reason: error.message })
+        }
+      }
+      await sleep(pause, undefined, { signal }).catch(() => {})
+    }
+    return undefined
+  } finally {
+    forget()
+  }
+}
