@@ -52,3 +52,28 @@ export async function chunkFaults(store: Queried): Promise<string[]> {
   )
   return rows.map((row) => `chunk ${row.chunk_id}: ${row.intents} begun, ${row.completes} complete`)
 }
+
+/** Tables that a checksum is kept of, by chunk, as rows are inserted. */
+const SUMMED = ['flow_records', 'coverage', 'rejects', 'announced', 'judgements', 'findings']
+
+/** Views that were filled at insertion and do not say what their base tables say now, in words. */
+export async function viewFaults(store: Queried): Promise<string[]> {
+  const faults: string[] = []
+  for (const table of SUMMED) {
+    const ruling = table === 'judgements' || table === 'findings' ? 'ruling' : 'toUInt16(0)'
+    const rows = await askRows<{ chunk_id: string; kept: string; there: string }>(
+      store,
+      `SELECT toString(chunk_id) AS chunk_id, toString(kept.rows) AS kept, toString(there.rows) AS there
+       FROM (SELECT chunk_id, ruling, sum(c.rows) AS rows, sum(c.sum) AS sum
+         FROM chunk_sums AS c WHERE table = '${table}' GROUP BY chunk_id, ruling) AS kept
+       FULL OUTER JOIN (SELECT chunk_id, ${ruling} AS ruling, count() AS rows, sum(checksum) AS sum
+         FROM ${table} GROUP BY chunk_id, ruling) AS there USING (chunk_id, ruling)
+       WHERE kept.rows != there.rows OR kept.sum != there.sum LIMIT 3`,
+    )
+    for (const row of rows)
+      faults.push(
+        `${table}: of chunk ${row.chunk_id} the view has ${row.kept}, the table ${row.there}`,
+      )
+  }
+  return faults
+}

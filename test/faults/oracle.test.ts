@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Front, startFront } from '../store/front.ts'
+import { viewFaults } from './invariants.ts'
 import { AGENT, flowLine, writeFlows } from './numbered-flows.ts'
 import { ask, compareStores, faultsOfReference } from './oracle.ts'
 import { compareRows, NO_DIFFERENCE } from './row-compare.ts'
@@ -72,15 +73,20 @@ describe('the oracle', () => {
       judgements: { same: FLOWS, ...NO_DIFFERENCE },
       findings: NO_DIFFERENCE,
     })
+    expect(await viewFaults(store)).toEqual([])
 
     await change(`ALTER TABLE flow_records DELETE WHERE ${flow(4711)}`)
     expect((await judged()).flow_records).toEqual({ ...NO_DIFFERENCE, same: FLOWS - 1, missing: 1 })
 
+    // The views of checksums see this one, as they saw the one before.
     await ask(store, `INSERT INTO flow_records SELECT * FROM flow_records WHERE ${flow(7999)}`)
     expect((await judged()).flow_records).toMatchObject({ missing: 1, duplicated: 1, altered: 0 })
 
     await change(`ALTER TABLE flow_records UPDATE history = 'x' WHERE ${flow(0)}`)
     expect((await judged()).flow_records).toMatchObject({ missing: 1, duplicated: 1, altered: 1 })
+    expect(await viewFaults(store)).toEqual([
+      expect.stringMatching(/^flow_records: of chunk .* the view has 8001, the table 8000$/),
+    ])
 
     await change(`ALTER TABLE judgements UPDATE score = score + 1 WHERE flow_id IN
       (SELECT flow_id FROM flow_records WHERE ${flow(17)})`)

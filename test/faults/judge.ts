@@ -1,0 +1,100 @@
+// The end of a trial of faults: everything that must hold is asked for, and one row of the table comes out.
+
+import { expect } from 'vitest'
+import { sha256Hex } from '../../src/hash.ts'
+import type { Arena } from './arena.ts'
+import { type FaultRow, keepRow } from './fault-table.ts'
+import { chunkFaults, viewFaults } from './invariants.ts'
+import { askRows, type ComparedTable, compareStores, type Queried } from './oracle.ts'
+import type { Poison } from './poison.ts'
+import { type Ran, runProgram } from './program.ts'
+
+export interface Trial {
+  /** Names the row. */
+  fault: string
+  /** What was done besides kills of processes, in words. */
+  events?: string
+  /** Kills of what is not under the arena's supervision: brokers, the store. */
+  furtherKills?: number
+  recoverySeconds: number
+  drainedPerSecond?: number
+  /** What was written to the stream and must be found among the dead letters, and nothing else. */
+  poison?: readonly Poison[]
+}
+
+/** Judges what the arena has come to. Sensors and workers are ended. */
+export async function judge(arena: Arena, reference: Queried, trial: Trial): Promise<FaultRow> {
+  await arena.rest()
+  await arena.checkOffsets()
+  const { flows, sent, store } = arena
+  const verdict = await compareStores(reference, store, sent)
+  const tables = Object.keys(verdict) as ComparedTable[]
+  const sum = (what: 'missing' | 'duplicated' | 'altered' | 'foreign') =>
+    tables.reduce((total, table) => total + verdict[table][what], 0)
+  const faults = [
+    ...(sum('foreign') > 0 ? [`I2: ${sum('foreign')} rows that nobody sent`] : []),
+    ...arena.offsetFaults.map((fault) => `I3: ${fault}`),
+    ...(arena.offsetChecks === 0 ? ['I3: was never looked at'] : []),
+    ...(await chunkFaults(store)),
+    ...(await viewFaults(store)),
+    ...(await deadFaults(arena, trial.poison ?? [])),
+    ...auditFaults(await runProgram(['reconcile', '--store', store.store, '--json'], [0, 1])),
+    ...[...arena.sensors, ...arena.workers].flatMap((one) =>
+      one.ended !== undefined && one.exits.at(-1)?.code !== 0
+        ? [`I8: ${one.name} ended with ${one.exits.at(-1)?.code ?? one.exits.at(-1)?.signal}`]
+        : [],
+    ),
+  ]
+  const row: FaultRow = {
+    fault: trial.fault,
+    kills: arena.kills + (trial.furtherKills ?? 0),
+    events: trial.events ?? '',
+    flows,
+    missing: sum('missing'),
+    duplicated: sum('duplicated'),
+    altered: sum('altered'),
+    recoverySeconds: trial.recoverySeconds,
+    ...(trial.drainedPerSecond === undefined ? {} : { drainedPerSecond: trial.drainedPerSecond }),
+    faults,
+    invariants: 'I1 I2 I3 I7 I8',
+  }
+  keepRow(row)
+  return row
+}
+
+/** Fails unless nothing is missing, doubled or altered, and everything holds. */
+export function expectUnharmed(row: FaultRow, told = ''): void {
+  expect(row, told).toMatchObject({ missing: 0, duplicated: 0, altered: 0, faults: [] })
+}
+
+/** I7: each poison message died, with its bytes and for its reason, and nothing else did. */
+async function deadFaults(arena: Arena, sent: readonly Poison[]): Promise<string[]> {
+  const faults: string[] = []
+  const left = new Map<string, Poison[]>()
+  for (const one of sent) {
+    const hash = sha256Hex(one.bytes)
+    left.set(hash, [...(left.get(hash) ?? []), one])
+  }
+  for (const { letter, sha256 } of arena.watch.dead.values()) {
+    const one = left.get(sha256)?.pop()
+    const where = `${letter.stream} ${letter.partition}:${letter.offset}`
+    if (one === undefined) faults.push(`I7: ${where} is dead (${letter.reason}: ${letter.detail})`)
+    else if (!one.reasons.includes(letter.reason))
+      faults.push(`I7: ${one.kind} at ${where} died of ${letter.reason}`)
+  }
+  for (const [, poisons] of left)
+    for (const { kind } of poisons)
+      faults.push(`I7: a message (${kind}) is not in the dead letters`)
+  const [noted] = await askRows<{ letters: string }>(
+    arena.store,
+    'SELECT toString(uniqExact(id)) AS letters FROM dead_letters',
+  )
+  if (Number(noted?.letters) !== arena.watch.dead.size)
+    faults.push(`I7: ${noted?.letters} dead letters are noted, ${arena.watch.dead.size} are there`)
+  return faults
+}
+
+function auditFaults({ code, stdout, stderr }: Ran): string[] {
+  if (code === 0) return []
+  return [`the auditor: ${(stdout + stderr).replace(/\s+/g, ' ').slice(0, 400)}`]
+}
