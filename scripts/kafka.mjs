@@ -274,7 +274,8 @@ export async function startCluster(options = {}) {
   const controllers = free.slice(brokers)
   if (tls) await makeCertificates(dir)
   const cluster = { dir, jars, ports }
-  const clusterId = randomBytes(16).toString('base64url')
+  // An id that begins with a dash would be taken for an option.
+  const clusterId = `B${randomBytes(16).toString('base64url').slice(1)}`
   const ids = ports.map((_, i) => i + 1)
   const scram = tls
     ? Object.entries(PASSWORDS).flatMap(([user, password]) => [

@@ -1,17 +1,11 @@
 // How a Kafka cluster is reached: addresses, TLS, credentials, compression, the log, and errors in words.
 
 import './kafka-patch.ts'
-import {
-  CompressionCodecs,
-  CompressionTypes,
-  Kafka,
-  type KafkaConfig,
-  type LogEntry,
-  logLevel,
-} from 'kafkajs'
+import type { Kafka as KafkaClient, KafkaConfig, LogEntry } from 'kafkajs'
 import { compressFrame, decompressFrame } from 'lz4-napi'
 import { BusError, type BusErrorKind } from './bus.ts'
 import { RETRIABLE_MESSAGES } from './kafka-patch.ts'
+import { CompressionCodecs, CompressionTypes, Kafka, logLevel } from './kafkajs.ts'
 
 export interface KafkaSettings {
   /** host:port, several with commas between them in settings. */
@@ -47,7 +41,13 @@ CompressionCodecs[CompressionTypes.LZ4] = () => ({
   decompress: (buffer: Buffer) => decompressFrame(buffer),
 })
 
-export function kafkaClient(settings: KafkaSettings, retries: number): Kafka {
+/** How many bytes a message takes when it travels. */
+export async function compressedBytes(bytes: Uint8Array): Promise<number> {
+  const frame = await compressFrame(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return frame.length
+}
+
+export function kafkaClient(settings: KafkaSettings, retries: number): KafkaClient {
   const config: KafkaConfig = {
     brokers: [...settings.brokers],
     clientId: settings.clientId,

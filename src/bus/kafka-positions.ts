@@ -1,8 +1,8 @@
 // Where a member of a group stands in its partitions: what the group has committed, and what the broker holds.
 
-import { KafkaJSNonRetriableError } from 'kafkajs'
 import { busErrorOf } from './kafka-client.ts'
 import type { Membership } from './kafka-patch.ts'
+import { KafkaJSNonRetriableError } from './kafkajs.ts'
 
 export interface Stand {
   partition: number

@@ -6,7 +6,7 @@
 // and gives it to whatever is sent next; if the first one did arrive, the broker takes the second for a repetition,
 // acknowledges it and drops it. Chunks have ids, so a repetition is harmless; a loss is not.
 
-import { CompressionTypes, type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import {
   BusError,
   checkOutgoing,
@@ -19,6 +19,7 @@ import {
 import { crc32c } from './crc32c.ts'
 import { busErrorOf, disconnect, type KafkaSettings, kafkaClient } from './kafka-client.ts'
 import { checkTopic } from './kafka-topics.ts'
+import { CompressionTypes } from './kafkajs.ts'
 
 export interface KafkaSinkSettings extends KafkaSettings {
   topic: string
@@ -126,10 +127,16 @@ export class KafkaSink implements Sink {
       throw error
     })
     if (signal === undefined) return await this.#ready
+    let abort = () => {}
     const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      abort = () => reject(signal.reason)
+      signal.addEventListener('abort', abort, { once: true })
     })
-    return await Promise.race([this.#ready, aborted])
+    try {
+      return await Promise.race([this.#ready, aborted])
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
   }
 
   async #drain(

@@ -1,12 +1,7 @@
 // Consumes a topic as a member of a group. kafkajs fetches, keeps the membership alive and says when it changes;
 // positions, intents and commits are kept here, each under the generation of the membership that it belongs to.
 
-import {
-  type Consumer,
-  type EachBatchPayload,
-  type PartitionAssigner,
-  PartitionAssigners,
-} from 'kafkajs'
+import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs'
 import {
   type Claim,
   ClaimLost,
@@ -27,6 +22,7 @@ import {
 import { listenToGroup, type Membership } from './kafka-patch.ts'
 import { fetchEnds, fetchStands } from './kafka-positions.ts'
 import { checkTopic } from './kafka-topics.ts'
+import { PartitionAssigners } from './kafkajs.ts'
 
 export interface KafkaSourceSettings extends KafkaSettings {
   topic: string

@@ -1,8 +1,8 @@
 // The topics that Bailiwick uses: looked at, and created where they are not there.
 
-import { ConfigResourceTypes } from 'kafkajs'
 import { BusError, MESSAGE_BYTES_MAX } from './bus.ts'
 import { busErrorOf, disconnect, type KafkaSettings, kafkaClient } from './kafka-client.ts'
+import { ConfigResourceTypes } from './kafkajs.ts'
 
 export interface TopicWish {
   topic: string

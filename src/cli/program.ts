@@ -11,6 +11,7 @@ import { CommandError, type ExitCause, exitCode } from './exit.ts'
 import { addFlowsCommand } from './flows.ts'
 import { addReplayCommand } from './replay.ts'
 import { addScopeCommand } from './scope.ts'
+import { addSensorCommand } from './sensor.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
 import { versionText } from './version.ts'
 
@@ -85,6 +86,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
   }
   for (const add of [
     addReplayCommand,
+    addSensorCommand,
     addFlowsCommand,
     addScopeCommand,
     addAgentsCommand,
