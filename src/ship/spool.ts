@@ -18,9 +18,6 @@ export interface SpoolSettings {
   lanes: number
 }
 
-export const SPOOL_DEFAULTS = { maxBytes: 4 * 2 ** 30, lanes: 8 } as const
-/** Four segments that each hold a few of the largest messages. */
-export const SPOOL_BYTES_MIN = 64 << 20
 /** Sent and not acknowledged by the stream: while a commit is under way, reading goes on. */
 const IN_FLIGHT_BYTES = 128 << 20
 
