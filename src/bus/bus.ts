@@ -36,7 +36,13 @@ export interface Sink {
 /** A message as it is handed to a worker. */
 export interface Delivery extends Place {
   key: string
+  /** In memory of their own: nobody else reads or holds it. */
   bytes: Uint8Array
+  /**
+   * Set if the message could not be taken out of what it lies in: why. `bytes` are then that (a whole batch of Kafka's
+   * records, at the offset of the last), so that it can be kept with the dead letters.
+   */
+  unreadable?: string
   /** When the stream took it, milliseconds since 1970. For lag, never for judgement. */
   acceptedAt: number
 }
@@ -126,6 +132,8 @@ export interface SourceCounters {
   /** Places where the stream had lost messages before they were delivered, and how many offsets they span. */
   holes: number
   holeOffsets: bigint
+  /** Deliveries that stand for what could not be read. */
+  unreadable: number
 }
 
 /** How a source and a sink tell what went wrong without failing. `hole` and `damage` are loss: they must be stored. */
@@ -181,6 +189,8 @@ export const ALERT_STREAM = 'bailiwick.alerts.v1'
 export const KEY_BYTES_MAX = 256
 /** Largest message. A chunk is far below it. */
 export const MESSAGE_BYTES_MAX = 8 << 20
+/** Largest dead letter: a whole message, perhaps the batch it came in, and what is said about it. */
+export const LETTER_BYTES_MAX = MESSAGE_BYTES_MAX + (128 << 10)
 /** Longest text of an intent: what a Kafka broker accepts as metadata of an offset by default. */
 export const INTENT_BYTES_MAX = 4096
 
@@ -209,17 +219,20 @@ export function newSourceCounters(): SourceCounters {
     intentsUnread: 0,
     holes: 0,
     holeOffsets: 0n,
+    unreadable: 0,
   }
 }
 
+/** The largest message that a stream takes. */
+export function messageBytesMax(stream: string): number {
+  return stream === DEAD_STREAM ? LETTER_BYTES_MAX : MESSAGE_BYTES_MAX
+}
+
 /** @throws BusError `too_large` */
-export function checkOutgoing({ key, bytes }: Outgoing): void {
+export function checkOutgoing({ key, bytes }: Outgoing, bytesMax = MESSAGE_BYTES_MAX): void {
   const keyBytes = Buffer.byteLength(key)
   if (keyBytes > KEY_BYTES_MAX)
     throw new BusError('too_large', `the key has ${keyBytes} bytes, more than ${KEY_BYTES_MAX}`)
-  if (bytes.length > MESSAGE_BYTES_MAX)
-    throw new BusError(
-      'too_large',
-      `the message has ${bytes.length} bytes, more than ${MESSAGE_BYTES_MAX}`,
-    )
+  if (bytes.length > bytesMax)
+    throw new BusError('too_large', `the message has ${bytes.length} bytes, more than ${bytesMax}`)
 }

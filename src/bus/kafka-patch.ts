@@ -6,13 +6,22 @@
 //   when the consumer does not run, so a member that lost its partition may commit it. Here a membership is frozen
 //   when it is won, and its commits carry its own generation: the broker refuses them afterwards.
 // - OFFSET_OUT_OF_RANGE moves the group to a default offset silently. Here the consumer is asked.
+// - What a fetch brings is decompressed without a bound, and what cannot be decoded ends the consumer (kafka-records.ts).
 
 import { createRequire } from 'node:module'
+import { recordsOf } from './kafka-records.ts'
 
 const require = createRequire(import.meta.url)
 
 /** The version whose insides this file knows. */
 export const KAFKAJS_VERSION = '2.2.4'
+
+/** kafkajs's reader of a response. */
+interface ResponseDecoder {
+  readInt32(): number
+  canReadBytes(length: number): boolean
+  readBytes(length: number): Buffer
+}
 
 interface RequestQueue {
   pending: unknown[]
@@ -185,4 +194,20 @@ function patch(): void {
   })
 }
 
+/** Versions 4 to 11 of the answer to a fetch share one function for its messages, which they take when first used. */
+function patchFetch(): void {
+  const fetch = 'kafkajs/src/protocol/requests/fetch'
+  for (const version of [4, 5, 7, 8, 11])
+    if (require.cache[require.resolve(`${fetch}/v${version}/response`)] !== undefined)
+      throw new Error('kafka-patch.ts must be loaded before kafkajs fetches')
+  const name = `${fetch}/v4/decodeMessages`
+  require(name)
+  require.cache[require.resolve(name)]!.exports = async (decoder: ResponseDecoder) => {
+    const size = decoder.readInt32()
+    if (size <= 0 || !decoder.canReadBytes(size)) return []
+    return await recordsOf(decoder.readBytes(size))
+  }
+}
+
 patch()
+patchFetch()

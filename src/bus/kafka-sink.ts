@@ -10,6 +10,7 @@ import type { Producer } from 'kafkajs'
 import {
   BusError,
   checkOutgoing,
+  messageBytesMax,
   type Outgoing,
   type Place,
   parseLaneKey,
@@ -66,7 +67,7 @@ export class KafkaSink implements Sink {
   }
 
   async send(message: Outgoing, signal?: AbortSignal): Promise<Place> {
-    checkOutgoing(message)
+    checkOutgoing(message, messageBytesMax(this.#settings.topic))
     this.#throwIfClosed()
     signal?.throwIfAborted()
     const partitions = await this.#connected(signal)

@@ -1,10 +1,12 @@
 // Consumes a topic as a member of a group. kafkajs fetches, keeps the membership alive and says when it changes;
 // positions, intents and commits are kept here, each under the generation of the membership that it belongs to.
 
-import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs'
+import type { Consumer, EachBatchPayload, KafkaMessage, PartitionAssigner } from 'kafkajs'
 import {
   type Claim,
   ClaimLost,
+  type Delivery,
+  KEY_BYTES_MAX,
   type Lag,
   newSourceCounters,
   type Source,
@@ -21,6 +23,7 @@ import {
 } from './kafka-client.ts'
 import { listenToGroup, type Membership } from './kafka-patch.ts'
 import { fetchEnds, fetchStands } from './kafka-positions.ts'
+import type { FetchedMessage } from './kafka-records.ts'
 import { checkTopic } from './kafka-topics.ts'
 import { PartitionAssigners } from './kafkajs.ts'
 
@@ -32,7 +35,12 @@ export interface KafkaSourceSettings extends KafkaSettings {
   /** A member that is silent for this long loses its partitions. */
   sessionTimeoutMillis?: number
   heartbeatMillis?: number
+  /** A consumer that has asked for nothing for this long is built anew. */
+  silenceMillis?: number
 }
+
+/** A message as kafka-records.ts made it. */
+type FetchedRecord = KafkaMessage & Pick<FetchedMessage, 'unreadable'>
 
 /** Answers that mean: this generation is over for this member. */
 const FENCED = [
@@ -86,11 +94,15 @@ export class KafkaSource implements Source {
     this.#tell = tell
     this.#flight = new Flight(settings.inFlightBytes, this.counters)
     this.#flight.onRoom = () => this.#resume()
-    const silence = Math.max(60_000, 2 * (settings.sessionTimeoutMillis ?? SESSION_MILLIS))
-    this.#watch = setInterval(() => {
-      if (Date.now() - this.#active > silence) this.#rebuild('the consumer has stood still')
-      else void this.#hearEnds()
-    }, WATCH_MILLIS)
+    const { sessionTimeoutMillis = SESSION_MILLIS } = settings
+    const silence = settings.silenceMillis ?? Math.max(60_000, 2 * sessionTimeoutMillis)
+    this.#watch = setInterval(
+      () => {
+        if (Date.now() - this.#active > silence) this.#rebuild('the consumer has stood still')
+        else void this.#hearEnds()
+      },
+      Math.min(WATCH_MILLIS, silence),
+    )
   }
 
   lag(): Lag[] {
@@ -312,20 +324,31 @@ export class KafkaSource implements Source {
     claim.skipTo(BigInt(fetchedAt))
     this.#ends.set(partition, BigInt(highWatermark))
     let taken: string | undefined
-    for (const { offset, key, value, timestamp } of batch.messages) {
+    for (const message of batch.messages as readonly FetchedRecord[]) {
       if (!claim.hasRoom) break
-      taken = offset
-      claim.push({
-        stream: topic,
-        partition,
-        offset: BigInt(offset),
-        key: key?.toString() ?? '',
-        bytes: value ?? new Uint8Array(0),
-        acceptedAt: Number(timestamp),
-      })
+      taken = message.offset
+      claim.push(this.#delivery(partition, message))
     }
     if (taken !== undefined) resolveOffset(taken)
     if (!claim.hasRoom) this.#pause(claim)
+  }
+
+  #delivery(partition: number, message: FetchedRecord): Delivery {
+    const { offset, key, value, timestamp, unreadable } = message
+    const { topic } = this.#settings
+    const delivery: Delivery = {
+      stream: topic,
+      partition,
+      offset: BigInt(offset),
+      key: key?.toString('utf8', 0, KEY_BYTES_MAX) ?? '',
+      // A copy: the value lies in the memory of its whole batch, which it would hold.
+      bytes: value === null ? new Uint8Array(0) : new Uint8Array(value),
+      acceptedAt: Number(timestamp),
+    }
+    if (unreadable === undefined) return delivery
+    this.counters.unreadable++
+    this.#tell({ kind: 'damage', where: `${topic}/${partition} at ${offset}`, detail: unreadable })
+    return { ...delivery, unreadable }
   }
 
   #pause({ partition }: QueuedClaim): void {

@@ -1,6 +1,6 @@
 // The topics that Bailiwick uses: looked at, and created where they are not there.
 
-import { BusError, MESSAGE_BYTES_MAX } from './bus.ts'
+import { BusError, messageBytesMax } from './bus.ts'
 import { busErrorOf, disconnect, type KafkaSettings, kafkaClient } from './kafka-client.ts'
 import { ConfigResourceTypes } from './kafkajs.ts'
 
@@ -79,13 +79,13 @@ async function partitionsOf(admin: Admin, topic: string): Promise<number> {
 }
 
 /** Room for a batch of one message that does not compress. */
-const BATCH_BYTES_MAX = MESSAGE_BYTES_MAX + 4096
+const BATCH_ROOM = 4096
 
 function topicConfig({ topic, partitions, replicas, retentionMillis }: TopicWish) {
   const values: Record<string, string> = {
     'cleanup.policy': 'delete',
     'compression.type': 'producer',
-    'max.message.bytes': String(BATCH_BYTES_MAX),
+    'max.message.bytes': String(messageBytesMax(topic) + BATCH_ROOM),
     'retention.ms': String(retentionMillis),
   }
   // One replica may be lost without loss of what was acknowledged.
