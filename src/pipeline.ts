@@ -3,7 +3,7 @@
 
 import type { Outcome } from './analyze.ts'
 import { type ChunkHeader, decodeChunk } from './chunk.ts'
-import type { Slice, SliceChunk, Store } from './store/store.ts'
+import type { ChunkState, Slice, SliceChunk, Store } from './store/store.ts'
 
 export interface PipelineParts {
   /** Chunks in order; of one origin they are contiguous. */
@@ -89,21 +89,31 @@ interface Judged {
   known: boolean
 }
 
-function recordsOf({ parts }: ChunkHeader): number {
+/** Flow records of a chunk. */
+export function recordsOf({ parts }: ChunkHeader): number {
   return parts.find(({ table }) => table === 'flow_records')?.rows ?? 0
 }
 
-function sliceKey(slice: readonly SliceChunk[]): string {
+/** The name of a slice, for people: a function of its chunks. */
+export function sliceKey(slice: readonly Pick<SliceChunk, 'header'>[]): string {
   const [first, last] = [slice[0]!.header, slice.at(-1)!.header]
   return `${first.origin}:${first.seq} to ${last.origin}:${last.seq}`
+}
+
+/**
+ * The number of the ruling that judges a chunk now. The same question as last time keeps its ruling; another question
+ * is the next one.
+ * @param state what the store knows of the chunk
+ */
+export function rulingOf(state: ChunkState | undefined, judgedKey: string): number {
+  if (state === undefined) return 0
+  return state.judgedKey === judgedKey ? state.ruling : state.ruling + 1
 }
 
 async function judge(parts: PipelineParts, bytes: Uint8Array): Promise<Judged> {
   const { header, parts: tables } = decodeChunk(bytes)
   const state = (await parts.store.completed([header.id])).get(header.id)
-  // The same question as last time keeps its ruling; another question is the next one.
-  const same = state?.judgedKey === parts.judgedKey
-  const ruling = state === undefined ? 0 : same ? state.ruling : state.ruling + 1
+  const ruling = rulingOf(state, parts.judgedKey)
   const outcome = await parts.analyze(bytes, ruling)
   const { judgements, findings } = outcome
   return {

@@ -89,7 +89,11 @@ function disposable<T extends { close(): Promise<void> }>(thing: T): T & AsyncDi
   return Object.assign(thing, { [Symbol.asyncDispose]: () => thing.close() })
 }
 
-async function loadScopes(
+/**
+ * What agents declared and the endpoints they talk to, compiled.
+ * @throws AgentFilesError, AgentProblemsError
+ */
+export async function loadScopes(
   paths: readonly string[],
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; warnings: string[] }> {
   const { agents, problems } = loadAgents(await readAgentFiles(paths))

@@ -29,6 +29,22 @@ export type DecodeMessage =
   | { type: 'event'; event: SensorEvent }
   | { type: 'progress'; progress: Progress }
 
+/** A chunk that is not to be stored, and why. */
+export interface Refusal {
+  reason: 'garbage' | 'version' | 'unreadable'
+  detail: string
+}
+
+/** What came of a chunk whose content was checked first. */
+export type Answer =
+  | { outcome: Outcome; refused?: undefined }
+  | { outcome?: undefined; refused: Refusal }
+
+/** What a thread is asked that halves a chunk. */
+export interface SplitTask {
+  chunk: Uint8Array
+}
+
 export interface Threads {
   analyze: (task: AnalyzeTask) => Promise<Outcome>
   /** Decodes on a thread; leaving the loop early stops it. @throws what the thread threw. */
@@ -41,7 +57,7 @@ export interface Threads {
 }
 
 // Workers are loaded as JavaScript; from the sources (under the test runner) the built ones are used.
-const WORKERS = new URL(
+export const WORKERS = new URL(
   import.meta.url.endsWith('.ts') ? '../dist/workers/' : '../workers/',
   import.meta.url,
 )

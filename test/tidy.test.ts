@@ -99,6 +99,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['agent-files.ts', 'config.ts', 'sensor.ts'],
   [
     'threads.ts',
+    'judge-threads.ts',
     'report-build.ts',
     'pipeline.ts',
     'audit.ts',
@@ -184,7 +185,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'lz4-napi': ['bus'],
   picocolors: ['cli'],
   pino: ['cli'],
-  piscina: ['threads.ts'],
+  piscina: ['threads.ts', 'judge-threads.ts'],
   'prom-client': ['api'],
   tldts: ['detect'],
   yaml: ['identity'],

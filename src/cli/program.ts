@@ -14,6 +14,7 @@ import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
 import { versionText } from './version.ts'
+import { addWorkerCommand } from './worker.ts'
 
 export interface RunParts {
   stdout: Writable & { isTTY?: boolean; columns?: number }
@@ -87,6 +88,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
   for (const add of [
     addReplayCommand,
     addSensorCommand,
+    addWorkerCommand,
     addFlowsCommand,
     addScopeCommand,
     addAgentsCommand,

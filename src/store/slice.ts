@@ -7,6 +7,7 @@
 // first, so that also another cut of the same chunks, or a token that was long forgotten, doubles nothing.
 
 import { type ChunkHeader, PART_NAMES, type PartName } from '../chunk-header.ts'
+import { failpoint } from '../failpoint.ts'
 import { TABLES, type TableName } from '../flow.ts'
 import { sha256Hex } from '../hash.ts'
 import { addChunkColumns } from '../native.ts'
@@ -30,6 +31,11 @@ export interface Slice {
   /** A pure name, for people: origin and sequence numbers. */
   key: string
   chunks: readonly SliceChunk[]
+  /**
+   * Passed before each INSERT: throws if the slice is somebody else's by now, who repeats it. Then nothing more is
+   * written of it.
+   */
+  fence?: () => Promise<void>
 }
 
 export interface SliceChunk {
@@ -122,10 +128,14 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
     if (!begun) intents.push(mark)
   }
   if (works.length === 0) return
+  const { fence } = slice
+  await fence?.()
   await insertMarks(engine, intents, 'intent', slice.key)
-  for (const table of PART_NAMES) await insertTable(engine, table, recordPieces(works, table))
+  for (const table of PART_NAMES)
+    await insertTable(engine, table, recordPieces(works, table), fence)
   for (const table of ['judgements', 'findings'] as const)
-    await insertTable(engine, table, judgedPieces(works, table))
+    await insertTable(engine, table, judgedPieces(works, table), fence)
+  await fence?.()
   await insertMarks(
     engine,
     works.map((work) => work.mark),
@@ -182,7 +192,12 @@ interface Target {
   whole: boolean
 }
 
-async function insertTable(engine: Engine, table: TableName, all: readonly Piece[]): Promise<void> {
+async function insertTable(
+  engine: Engine,
+  table: TableName,
+  all: readonly Piece[],
+  fence: Slice['fence'],
+): Promise<void> {
   const hasDay = 'ts' in TABLES[table]
   const stored = await storedRows(engine, table, all)
   const targets = new Map<string, Target>()
@@ -216,10 +231,13 @@ async function insertTable(engine: Engine, table: TableName, all: readonly Piece
       token: token(table, name, target.pieces),
     }
   })
-  await engine.insert(
-    pieces.flatMap((piece) => addChunkColumns(piece.native, parseUuid(piece.id))),
-    inserts,
-  )
+  const blocks = pieces.flatMap((piece) => addChunkColumns(piece.native, parseUuid(piece.id)))
+  // Those of one block go together where nobody has to be asked in between: the engine then reads its bytes once.
+  for (const some of fence === undefined ? [inserts] : inserts.map((insert) => [insert])) {
+    await failpoint('F6_mid_insert')
+    await fence?.()
+    await engine.insert(blocks, some)
+  }
 }
 
 /** Columns of a block of the table with the chunk's columns behind, as ClickHouse types. */

@@ -1,0 +1,142 @@
+// `bailiwick worker`: takes chunks from Kafka, judges them, stores them, each once. Any number of them share the work.
+
+import { availableParallelism } from 'node:os'
+import type { Command } from 'commander'
+import { AgentFilesError } from '../agent-files.ts'
+import { CHUNK_STREAM, DEAD_STREAM } from '../bus/bus.ts'
+import { KafkaSink } from '../bus/kafka-sink.ts'
+import { KafkaSource } from '../bus/kafka-source.ts'
+import { checkTopic } from '../bus/kafka-topics.ts'
+import { JudgeThreads } from '../judge-threads.ts'
+import { AgentProblemsError, loadScopes } from '../replay.ts'
+import type { Settings } from '../settings.ts'
+import { openSnapshot, shareSnapshot } from '../snapshot.ts'
+import { openStore, type Store } from '../store/store.ts'
+import { StoreError, StoreTargetError } from '../store/store-error.ts'
+import { StreamLosses } from '../work/stream-losses.ts'
+import { runWorker, WORKER_LIMITS, type WorkerParts } from '../work/worker.ts'
+import { tellProblems } from './agent-directory.ts'
+import {
+  addSettingsOptions,
+  kafkaSettings,
+  needed,
+  settingsOf,
+  storeTargetOf,
+} from './bus-options.ts'
+import { CommandError, usageError } from './exit.ts'
+import { type Running, runLongRunning, untilReached } from './long-running.ts'
+import type { CommandParts } from './program.ts'
+import { packageVersion } from './version.ts'
+
+const EXAMPLES = `Examples:
+  bailiwick worker --agents agents/ --kafka localhost:9092 --store http://bailiwick:secret@clickhouse:8123/flows
+  bailiwick worker --agents agents/ --kafka localhost:9092 --store bailiwick-data --until-idle 10
+`
+
+export function addWorkerCommand(program: Command, parts: CommandParts): void {
+  const command = program
+    .command('worker')
+    .summary('judge and store what sensors put into Kafka')
+    .description(
+      'Takes chunks of flow records from Kafka, judges them against what agents declared, and stores them, each exactly once. Start as many as you like; SIGTERM ends one in good order.',
+    )
+    .addHelpText('before', EXAMPLES)
+  addSettingsOptions(command, ['kafka', 'store', 'worker', 'listen']).action(
+    async (options: Record<string, unknown>) => {
+      const settings = await settingsOf(options, parts)
+      const scopes = await scopesOf(needed(settings.worker.agents, 'worker.agents'), parts)
+      if (scopes === undefined) return
+      await runLongRunning(parts, 'worker', settings, (running) => work(running, settings, scopes))
+    },
+  )
+}
+
+type Scopes = Awaited<ReturnType<typeof loadScopes>>
+
+/** What agents declared; undefined, with the mistakes told, if there are any. */
+async function scopesOf(agents: string, parts: CommandParts): Promise<Scopes | undefined> {
+  try {
+    return await loadScopes([agents])
+  } catch (error) {
+    if (error instanceof AgentFilesError) throw usageError(error.message)
+    if (!(error instanceof AgentProblemsError)) throw error
+    parts.causes.push(...(await tellProblems(error.problems, parts.terminal())))
+    return undefined
+  }
+}
+
+/** What was opened, to be closed in the opposite order. */
+type Closers = (() => Promise<void>)[]
+
+async function work(running: Running, settings: Settings, scopes: Scopes): Promise<void> {
+  for (const warning of scopes.warnings) running.log('warn', warning)
+  const closers: Closers = []
+  try {
+    const parts = await openParts(running, settings, scopes, closers)
+    if (parts !== undefined) await runWorker(parts)
+  } finally {
+    for (const close of closers.reverse()) await close()
+  }
+}
+
+/** Opens what the worker works with; undefined if it was told to end first. */
+async function openParts(
+  running: Running,
+  settings: Settings,
+  scopes: Scopes,
+  closers: Closers,
+): Promise<WorkerParts | undefined> {
+  const { log, signal } = running
+  const opened = async <T extends { close(): Promise<void> }>(open: () => Promise<T>) => {
+    const one = await untilReached(running, open)
+    if (one !== undefined) closers.push(() => one.close())
+    return one
+  }
+  const kafka = kafkaSettings(settings, undefined, log)
+  const { inFlightBytes, group, untilIdleSeconds } = settings.worker
+  const { sessionTimeoutMillis } = settings.kafka
+  const losses = new StreamLosses(log)
+  const store = await opened(() => openedStore(settings))
+  const count = settings.worker.threads ?? availableParallelism()
+  const threads = await opened(() => JudgeThreads.open({ threads: count }))
+  const dead = await opened(async () => {
+    // Better to know now than with the first dead letter.
+    await checkTopic(kafka, DEAD_STREAM)
+    return new KafkaSink({ ...kafka, topic: DEAD_STREAM }, losses.tell)
+  })
+  const source = await opened(() => {
+    const consumer = { topic: CHUNK_STREAM, groupId: group, inFlightBytes, sessionTimeoutMillis }
+    return KafkaSource.open({ ...kafka, ...consumer }, losses.tell)
+  })
+  if (store === undefined || threads === undefined || dead === undefined || source === undefined)
+    return undefined
+  return {
+    source,
+    store,
+    dead,
+    losses,
+    threads,
+    snapshot: shareSnapshot(scopes.bytes),
+    judgedKey: openSnapshot(scopes.bytes).hash,
+    limits: { ...WORKER_LIMITS, inFlightBytes, fenceMillis: Math.floor(sessionTimeoutMillis / 3) },
+    untilIdleMillis: untilIdleSeconds === undefined ? undefined : untilIdleSeconds * 1000,
+    version: packageVersion(),
+    log,
+    clock: () => performance.now(),
+    now: () => Date.now(),
+    signal,
+    observe: (part) => void running.observe(part),
+  }
+}
+
+/** A server's schema is `bailiwick migrate`'s; an embedded store is this process's own. */
+async function openedStore(settings: Settings): Promise<Store> {
+  try {
+    const target = storeTargetOf(settings)
+    return await openStore(target, { schema: target.kind === 'server' ? 'check' : 'apply' })
+  } catch (error) {
+    if (error instanceof StoreTargetError) throw usageError(error.message)
+    if (error instanceof StoreError && !error.retriable) throw new CommandError(4, error.message)
+    throw error
+  }
+}

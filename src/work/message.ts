@@ -1,0 +1,40 @@
+// A message as the worker handles it: the bytes in memory of their own, and what the chunk says of itself.
+
+import type { Delivery } from '../bus/bus.ts'
+import { ChunkVersionError, decodeChunk } from '../chunk.ts'
+import type { ChunkHeader } from '../chunk-header.ts'
+import { recordsOf } from '../pipeline.ts'
+import type { Refusal } from '../threads.ts'
+
+export interface Message {
+  delivery: Delivery & { bytes: Uint8Array<ArrayBuffer> }
+  /** Undefined if the bytes are no chunk: then `refused` says why. */
+  header: ChunkHeader | undefined
+  refused: Refusal | undefined
+  /** Flow records that the header announces. */
+  records: number
+}
+
+/** Reads the header of what was delivered. Whether the content is what the header says is for a thread to find out. */
+export function readMessage(delivery: Delivery): Message {
+  const own = { ...delivery, bytes: ownMemory(delivery.bytes) }
+  try {
+    const { header } = decodeChunk(own.bytes)
+    return { delivery: own, header, refused: undefined, records: recordsOf(header) }
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error)
+    const reason = error instanceof ChunkVersionError ? 'version' : 'garbage'
+    return { delivery: own, header: undefined, refused: { reason, detail }, records: 0 }
+  }
+}
+
+/**
+ * A message of a fetch is a view into the memory of all of them, which a thread would be sent whole, and which would
+ * stay as long as the last of them is in use.
+ */
+function ownMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer } = bytes
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength)
+    return new Uint8Array(buffer)
+  return new Uint8Array(bytes)
+}

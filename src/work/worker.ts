@@ -1,0 +1,253 @@
+// The worker: chunks from a stream into the store, each once. It holds claims on partitions, works on each of them
+// side by side, and ends in good order. The same loop serves the journal and Kafka.
+
+import type { Claim, Sink, Source } from '../bus/bus.ts'
+import { failpoint } from '../failpoint.ts'
+import type { JudgeThreads } from '../judge-threads.ts'
+import type { Store } from '../store/store.ts'
+import type { Log, Observed } from '../telemetry.ts'
+import { ClaimWork } from './claim-work.ts'
+import { Judging } from './judging.ts'
+import { Patience, pause } from './patience.ts'
+import { PoisonRate } from './poison-rate.ts'
+import { Progress } from './progress.ts'
+import type { SliceLimits } from './slice-cutter.ts'
+import type { StreamLosses } from './stream-losses.ts'
+
+export interface WorkerLimits {
+  /** Of a slice; bytes are further bounded by what may be in flight. */
+  slice: SliceLimits
+  /** What the source hands out at most; it is divided among the partitions held. */
+  inFlightBytes: number
+  /** See ClaimTools. */
+  fenceMillis: number
+  /** How long what was taken may take to be stored when the worker ends. */
+  drainMillis: number
+}
+
+export const WORKER_LIMITS: Omit<WorkerLimits, 'inFlightBytes'> = {
+  // 131,072 records make large inserts, yet stay far below the engine's block.
+  slice: { chunks: 64, records: 131_072, bytes: 64 << 20, lingerMillis: 250 },
+  // A third of the session of a member, after which its partitions go to another.
+  fenceMillis: 10_000,
+  drainMillis: 25_000,
+}
+
+export interface WorkerParts {
+  source: Source
+  store: Store
+  /** Takes dead letters. */
+  dead: Sink
+  /** What the source tells is lost: it is noted in the store. */
+  losses: StreamLosses
+  threads: Pick<JudgeThreads, 'judge' | 'split' | 'deaths'>
+  /** What judges, in memory that threads share, and its hash. */
+  snapshot: Uint8Array
+  judgedKey: string
+  limits: WorkerLimits
+  /** Ends when nothing came for so long and all is committed; undefined for never. */
+  untilIdleMillis?: number | undefined
+  /** Of the program, for dead letters. */
+  version: string
+  log: Log
+  /** Milliseconds of a clock that does not go back; and since 1970. */
+  clock: () => number
+  now: () => number
+  /** Take no more, finish what was taken, return. */
+  signal: AbortSignal
+  /** Shows what the worker does; called once. */
+  observe?: (part: Observed) => void
+  /** Told of claims as they are won. */
+  onClaim?: (claim: Claim) => void
+}
+
+/** How often a worker looks whether it is idle, and whether the store answers. */
+const LOOK_MILLIS = 200
+/** The store is asked something when it has not been for so long. */
+const ASK_MILLIS = 20_000
+/** A worker that never gets a partition is idle after this. */
+const NO_CLAIM_MILLIS = 30_000
+/** No chunk has this id. */
+const NO_CHUNK = '00000000-0000-0000-0000-000000000000'
+/** While the store is slow, slices wait for so much longer. */
+const SLOW_LINGER = 20
+
+/**
+ * Runs until the signal, or until it is idle where that is wanted. Closes nothing that it was given but the source.
+ * @throws what neither waiting nor a dead letter can mend: a BusFault, a refusal by the bus, a fault of ours
+ */
+export async function runWorker(parts: WorkerParts): Promise<Progress> {
+  const worker = new Worker(parts)
+  await worker.run()
+  return worker.progress
+}
+
+class Worker {
+  readonly progress: Progress
+  readonly #parts: WorkerParts
+  readonly #patience: Patience
+  readonly #poison = new PoisonRate()
+  readonly #judging: Judging
+  readonly #draining = new AbortController()
+  readonly #hard = new AbortController()
+  readonly #working = new Set<Promise<void>>()
+  #failure: { error: unknown } | undefined
+  #firstClaim: number | undefined
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts
+    const { clock, log, store, threads, snapshot, judgedKey } = parts
+    this.#patience = new Patience({
+      clock,
+      tell: (trouble) =>
+        trouble === undefined
+          ? log('info', 'the store answers again')
+          : log('warn', 'waits for the store', { reason: trouble }),
+    })
+    this.#judging = new Judging({
+      threads,
+      store,
+      patience: this.#patience,
+      snapshot,
+      judgedKey,
+    })
+    this.progress = new Progress({
+      source: parts.source,
+      patience: this.#patience,
+      poison: this.#poison,
+      clock,
+      threadDeaths: () => threads.deaths,
+    })
+    parts.observe?.(this.progress)
+  }
+
+  async run(): Promise<void> {
+    const { source, signal, log } = this.#parts
+    const drain = () => this.#draining.abort()
+    if (signal.aborted) drain()
+    signal.addEventListener('abort', drain, { once: true })
+    const ending = this.#endInOrder()
+    try {
+      for await (const claim of source.claims()) {
+        if (this.#draining.signal.aborted) continue
+        log('info', 'partition won', {
+          partition: claim.partition,
+          committed: String(claim.committed),
+          ...(claim.intent === undefined ? {} : { attempt: claim.intent.attempt }),
+        })
+        this.#work(claim)
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+    // The source ended by itself only if it failed or somebody closed it.
+    drain()
+    await ending
+    signal.removeEventListener('abort', drain)
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  #work(claim: Claim): void {
+    const { parts, progress } = { parts: this.#parts, progress: this.progress }
+    this.#firstClaim ??= parts.clock()
+    progress.claims++
+    parts.onClaim?.(claim)
+    const work = new ClaimWork(claim, {
+      judging: this.#judging,
+      store: parts.store,
+      patience: this.#patience,
+      letters: {
+        sink: parts.dead,
+        store: parts.store,
+        patience: this.#patience,
+        version: parts.version,
+        now: parts.now,
+      },
+      poison: this.#poison,
+      progress,
+      sliceLimits: () => this.#sliceLimits(),
+      fenceMillis: parts.limits.fenceMillis,
+      clock: parts.clock,
+      log: parts.log,
+      draining: this.#draining.signal,
+      hard: this.#hard.signal,
+    })
+    const running = work
+      .run()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        progress.claims--
+        this.#working.delete(running)
+        parts.log('info', 'partition let go', { partition: claim.partition })
+      })
+    this.#working.add(running)
+  }
+
+  /** What one partition may hold: two slices of each fit into what is in flight. */
+  #sliceLimits(): SliceLimits {
+    const { slice, inFlightBytes } = this.#parts.limits
+    const share = Math.floor(inFlightBytes / (2 * Math.max(1, this.progress.claims)))
+    const lingerMillis = slice.lingerMillis * (this.#patience.slow ? SLOW_LINGER : 1)
+    return { ...slice, bytes: Math.min(slice.bytes, share), lingerMillis }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#draining.abort()
+    this.#hard.abort()
+  }
+
+  /** Waits for the end, then for what is under way, within bounds; closes the source. */
+  async #endInOrder(): Promise<void> {
+    const { log, limits, source } = this.#parts
+    while (!this.#draining.signal.aborted) {
+      if (this.#idle()) {
+        log('info', 'nothing more came')
+        this.#draining.abort()
+      } else await this.#look()
+    }
+    this.progress.ending = 'ends: finishing what was taken'
+    const late = setTimeout(() => {
+      log('warn', 'not all could be stored in time; the next holder repeats it', {
+        messages: this.progress.open,
+      })
+      this.#hard.abort()
+    }, limits.drainMillis)
+    await Promise.all([...this.#working])
+    clearTimeout(late)
+    await failpoint('F12_drain')
+    await source.close()
+  }
+
+  #idle(): boolean {
+    const { untilIdleMillis, clock } = this.#parts
+    if (untilIdleMillis === undefined) return false
+    const { progress } = this
+    const since = this.#firstClaim
+    if (since === undefined)
+      return clock() - progress.lastCommit > Math.max(NO_CLAIM_MILLIS, untilIdleMillis)
+    return (
+      progress.open === 0 &&
+      progress.lag() === 0 &&
+      clock() - Math.max(since, progress.lastTaken) >= untilIdleMillis
+    )
+  }
+
+  /** Losses to the store; a pause, and a question to the store if it was not asked for long: readiness is about that it answers. */
+  async #look(): Promise<void> {
+    const { clock, store, losses } = this.#parts
+    const { answeredAt, trouble } = this.#patience
+    if (trouble === undefined)
+      await losses.flush(store, this.#patience, this.#draining.signal).catch((error: unknown) => {
+        if (!this.#draining.signal.aborted) this.#fail(error)
+      })
+    const due = answeredAt === undefined || clock() - answeredAt > ASK_MILLIS
+    if (due && trouble === undefined)
+      await this.#patience
+        .ask(() => store.completed([NO_CHUNK]), this.#draining.signal)
+        .catch((error: unknown) => {
+          if (!this.#draining.signal.aborted) this.#fail(error)
+        })
+    else await pause(LOOK_MILLIS, this.#draining.signal).catch(() => {})
+  }
+}

@@ -1,0 +1,134 @@
+// A worker in this process over the embedded journal, with its real store, threads and streams.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { readAgentEndpoints, readAgentFiles } from '../../src/agent-files.ts'
+import { CHUNK_STREAM, DEAD_STREAM, laneKey, type Source, type Trouble } from '../../src/bus/bus.ts'
+import { type DeadLetter, decodeDeadLetter } from '../../src/bus/dead-letter.ts'
+import { Journal } from '../../src/bus/journal.ts'
+import { decodeChunk } from '../../src/chunk.ts'
+import { loadAgents } from '../../src/identity/agent-files.ts'
+import { loadEndpoints } from '../../src/identity/endpoint-file.ts'
+import type { JudgeThreads } from '../../src/judge-threads.ts'
+import { readInputs } from '../../src/sensor.ts'
+import { compileSnapshot, openSnapshot, type Snapshot, shareSnapshot } from '../../src/snapshot.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Observed } from '../../src/telemetry.ts'
+import type { Progress } from '../../src/work/progress.ts'
+import { StreamLosses } from '../../src/work/stream-losses.ts'
+import { runWorker, WORKER_LIMITS, type WorkerParts } from '../../src/work/worker.ts'
+
+const FIXTURES = path.join(import.meta.dirname, '..', '..', 'fixtures')
+
+/** The snapshot of a story's agents. */
+export async function snapshotOf(story: string): Promise<Snapshot & { bytes: Uint8Array }> {
+  const { agents } = loadAgents(await readAgentFiles([path.join(FIXTURES, story, 'agents')]))
+  const { endpoints } = loadEndpoints(await readAgentEndpoints())
+  const bytes = shareSnapshot(compileSnapshot(agents, endpoints))
+  return { ...openSnapshot(bytes), bytes }
+}
+
+/** The chunks of a story's input, as this sensor sends them. */
+export async function chunksOf(story: string, sensor: string): Promise<Uint8Array<ArrayBuffer>[]> {
+  const settings = { sensor, verifyChecksums: false, hashSeed: new Int32Array(4), localNets: [] }
+  const chunks: Uint8Array<ArrayBuffer>[] = []
+  for await (const event of readInputs([path.join(FIXTURES, story, 'input')], settings, () => {}))
+    if (event.type === 'chunk') chunks.push(event.chunk)
+  return chunks
+}
+
+export const idOf = (chunk: Uint8Array) => decodeChunk(chunk).header.id
+
+/** Two journals: chunks and dead letters. */
+export class Streams {
+  readonly directory: string
+  readonly troubles: Trouble[] = []
+  chunks: Journal
+  dead: Journal
+
+  private constructor(directory: string, chunks: Journal, dead: Journal) {
+    this.directory = directory
+    this.chunks = chunks
+    this.dead = dead
+  }
+
+  static async open(): Promise<Streams> {
+    const directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-work-'))
+    const open = (name: string, stream: string) =>
+      Journal.open({ directory: path.join(directory, name), stream }, () => {})
+    return new Streams(
+      directory,
+      await open('chunks', CHUNK_STREAM),
+      await open('dead', DEAD_STREAM),
+    )
+  }
+
+  async send(chunks: readonly Uint8Array[]): Promise<void> {
+    const sink = this.chunks.sink()
+    for (const bytes of chunks) await sink.send({ key: keyOf(bytes), bytes })
+  }
+
+  /** The dead letters so far. */
+  async letters(): Promise<{ letter: DeadLetter; bytes: Uint8Array }[]> {
+    const source = this.dead.source()
+    const letters: { letter: DeadLetter; bytes: Uint8Array }[] = []
+    for await (const claim of source.claims()) {
+      for (;;) {
+        const delivery = await claim.next(100)
+        if (delivery === undefined) break
+        letters.push(decodeDeadLetter(delivery.bytes))
+      }
+      break
+    }
+    await source.close()
+    return letters
+  }
+
+  async close(): Promise<void> {
+    await this.chunks.close()
+    await this.dead.close()
+    await rm(this.directory, { recursive: true })
+  }
+}
+
+function keyOf(bytes: Uint8Array): string {
+  try {
+    const { sensor, seq } = decodeChunk(bytes).header
+    return laneKey(sensor, seq, 4)
+  } catch {
+    return 'nobody/0'
+  }
+}
+
+export interface WorkOptions {
+  streams: Streams
+  store: Store
+  threads: Pick<JudgeThreads, 'judge' | 'split' | 'deaths'>
+  snapshot: Snapshot & { bytes: Uint8Array }
+  source?: Source
+  changes?: Partial<WorkerParts>
+  observe?: (part: Observed) => void
+}
+
+/** Works until nothing more comes. */
+export async function workUntilIdle(options: WorkOptions): Promise<Progress> {
+  const { streams, store, threads, snapshot } = options
+  return await runWorker({
+    source: options.source ?? streams.chunks.source(),
+    store,
+    dead: streams.dead.sink(),
+    losses: new StreamLosses(() => {}),
+    threads,
+    snapshot: snapshot.bytes,
+    judgedKey: snapshot.hash,
+    limits: { ...WORKER_LIMITS, inFlightBytes: 64 << 20 },
+    untilIdleMillis: 300,
+    version: 'test',
+    log: () => {},
+    clock: () => performance.now(),
+    now: () => Date.now(),
+    signal: new AbortController().signal,
+    ...options.changes,
+  })
+}
