@@ -1,7 +1,7 @@
 // Messages that are given up: put on the stream of dead letters with their bytes, and noted in the store. Only then
 // may the position of their partition pass them.
 
-import { MESSAGE_BYTES_MAX, type Sink } from '../bus/bus.ts'
+import { LETTER_BYTES_MAX, type Sink } from '../bus/bus.ts'
 import {
   type DeadLetter,
   type DeadReason,
@@ -54,9 +54,9 @@ export async function bury(
   const letters = dead.map((one) => ({ ...one, letter: letterOf(one, parts) }))
   await Promise.all(
     letters.map(({ letter, bytes, message }) => {
-      const whole = bytes.length + HEADER_BYTES <= MESSAGE_BYTES_MAX
-      const body = whole ? bytes : bytes.subarray(0, MESSAGE_BYTES_MAX - HEADER_BYTES)
-      // The largest messages have no room for a header beside them: what is cut off can still be told apart.
+      const whole = bytes.length + HEADER_BYTES <= LETTER_BYTES_MAX
+      const body = whole ? bytes : bytes.subarray(0, LETTER_BYTES_MAX - HEADER_BYTES)
+      // No stream takes such a message today. Should one, what is cut off can still be told apart.
       if (!whole)
         letter.detail += `; only the first ${body.length} of ${bytes.length} bytes are kept, SHA-256 of all ${sha256Hex(bytes)}`
       const key = message.delivery.key === '' ? 'dead' : message.delivery.key

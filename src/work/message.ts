@@ -18,6 +18,11 @@ export interface Message {
 /** Reads the header of what was delivered. Whether the content is what the header says is for a thread to find out. */
 export function readMessage(delivery: Delivery): Message {
   const own = { ...delivery, bytes: ownMemory(delivery.bytes) }
+  const { unreadable } = delivery
+  if (unreadable !== undefined) {
+    const refused: Refusal = { reason: 'garbage', detail: unreadable }
+    return { delivery: own, header: undefined, refused, records: 0 }
+  }
   try {
     const { header } = decodeChunk(own.bytes)
     return { delivery: own, header, refused: undefined, records: recordsOf(header) }
