@@ -415,6 +415,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/telemetry.ts': 'test/tidy.test.ts',
   // What a chunk says of itself, with the chunk.
   'src/chunk-header.ts': 'test/chunk.test.ts',
+  // With the commands that need it.
+  'src/cli/topics.ts': 'test/cli/kafka-commands.test.ts',
   // What settings there are, and what each may hold.
   'src/setting-kinds.ts': 'test/settings.test.ts',
   'src/setting-table.ts': 'test/settings.test.ts',

@@ -104,41 +104,61 @@ export async function disconnect(client: { disconnect(): Promise<void> }): Promi
   clearTimeout(timer)
 }
 
-const KINDS: Readonly<Record<string, BusErrorKind>> = {
-  TOPIC_AUTHORIZATION_FAILED: 'refused',
-  GROUP_AUTHORIZATION_FAILED: 'refused',
-  CLUSTER_AUTHORIZATION_FAILED: 'refused',
-  SASL_AUTHENTICATION_FAILED: 'refused',
-  UNSUPPORTED_SASL_MECHANISM: 'refused',
-  UNKNOWN_TOPIC_OR_PARTITION: 'no_stream',
-  INVALID_TOPIC_EXCEPTION: 'no_stream',
-  MESSAGE_TOO_LARGE: 'too_large',
-  RECORD_LIST_TOO_LARGE: 'too_large',
+/** Answers of a broker that waiting does not change, and what does. */
+const KINDS: Readonly<Record<string, [kind: BusErrorKind, cure: string]>> = {
+  TOPIC_AUTHORIZATION_FAILED: ['refused', 'the user may not: grant it the right to this topic'],
+  GROUP_AUTHORIZATION_FAILED: ['refused', 'the user may not: grant it the right to this group'],
+  CLUSTER_AUTHORIZATION_FAILED: ['refused', 'the user may not: grant it the right to the cluster'],
+  SASL_AUTHENTICATION_FAILED: ['refused', 'check the user, the password and the SASL mechanism'],
+  ILLEGAL_SASL_STATE: ['refused', 'the broker wants a user: set kafka.sasl'],
+  UNSUPPORTED_SASL_MECHANISM: ['refused', 'the broker has other ones: set kafka.sasl.mechanism'],
+  UNKNOWN_TOPIC_OR_PARTITION: ['no_stream', 'bailiwick topics creates it'],
+  INVALID_TOPIC_EXCEPTION: ['no_stream', 'bailiwick topics creates those that there should be'],
+  INVALID_REPLICATION_FACTOR: ['refused', 'there are fewer brokers: ask for fewer replicas'],
+  POLICY_VIOLATION: ['refused', 'the cluster does not allow it: ask whoever keeps it'],
+  MESSAGE_TOO_LARGE: ['too_large', 'raise max.message.bytes of the topic'],
+  RECORD_LIST_TOO_LARGE: ['too_large', 'raise max.message.bytes of the topic'],
 }
 
 /** What node:tls says where the other side's certificate is not to be trusted. */
 const BAD_CERTIFICATE = /self.signed|certificate|ALTNAME|UNABLE_TO_VERIFY|ERR_SSL|wrong version/i
 
-/** An error of kafkajs in the bus's words, by the first cause that is known. */
+/** An error of kafkajs in the bus's words, by the first cause that is known, with the cure. */
 export function busErrorOf(error: unknown, what: string): BusError {
   if (error instanceof BusError) return error
   const chain: Error[] = []
   for (let one = error; one instanceof Error && chain.length < 8; one = causeOf(one))
     chain.push(one)
   const message = `${what}: ${chain.at(-1)?.message ?? String(error)}`
+  const known = (kind: BusErrorKind, cure: string) =>
+    new BusError(kind, `${message} (${cure})`, { cause: error })
   for (const one of chain) {
     const type = 'type' in one && typeof one.type === 'string' ? one.type : ''
-    const kind = KINDS[type]
-    if (kind !== undefined) return new BusError(kind, message, { cause: error })
-    if (one.name === 'KafkaJSSASLAuthenticationError' || BAD_CERTIFICATE.test(one.message))
-      return new BusError('refused', message, { cause: error })
+    const answer = KINDS[type]
+    if (answer !== undefined) return known(...answer)
+    if (one.name === 'KafkaJSSASLAuthenticationError')
+      return known(...KINDS.SASL_AUTHENTICATION_FAILED!)
+    if (/wrong version/i.test(one.message))
+      return known(
+        'refused',
+        'the broker speaks no TLS at this port: take kafka.tls away, or give another port',
+      )
+    if (BAD_CERTIFICATE.test(one.message))
+      return known(
+        'refused',
+        "give the authority that signed the broker's certificate: kafka.tls.ca_file",
+      )
   }
-  return new BusError('unreachable', message, { cause: error })
+  return known(
+    'unreachable',
+    'is it running at this address? if it wants TLS or a user, set kafka.tls and kafka.sasl',
+  )
 }
 
 function causeOf(error: Error): unknown {
   if (error.cause !== undefined) return error.cause
-  return 'originalError' in error ? error.originalError : undefined
+  if ('originalError' in error) return error.originalError
+  return 'errors' in error && Array.isArray(error.errors) ? error.errors[0] : undefined
 }
 
 /** The type of a protocol error anywhere in the chain of causes; empty if there is none. */

@@ -3,12 +3,13 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HealthServer, ListenError } from '../api/health.ts'
-import { BusError, BusFault } from '../bus/bus.ts'
+import { BusError } from '../bus/bus.ts'
 import { armFailpoints } from '../failpoint.ts'
 import type { Settings } from '../settings.ts'
 import { StoreUnreachableError } from '../store/store-error.ts'
 import type { Log, Observed, Readiness } from '../telemetry.ts'
-import { CommandError, type ExitCode, usageError } from './exit.ts'
+import { errorCause } from './error-cause.ts'
+import { CommandError, usageError } from './exit.ts'
 import type { CommandParts } from './program.ts'
 import { openLog } from './run-log.ts'
 import { versionText } from './version.ts'
@@ -64,9 +65,8 @@ export async function runLongRunning(
     await endOf(work(running), parts.signal)
     log('info', 'ended')
   } catch (error) {
-    const { code, words } = causeOf(error)
-    // A fault is told with its stack, what has a cure with the cure.
-    log('error', words, code === 70 ? { err: error, exit: code } : { exit: code })
+    const { code, words, fault } = errorCause(error)
+    log('error', words, fault ? { err: error, exit: code } : { exit: code })
     parts.causes.push({ code, words, told: true })
   } finally {
     await server?.close()
@@ -124,14 +124,6 @@ function secretsOf(settings: Settings): string[] {
   const texts = hidden.map((one) => (one !== undefined && 'text' in one ? one.text() : undefined))
   const inUrl = /^https?:\/\/[^/@]*:([^/@]+)@/i.exec(settings.store ?? '')?.[1]
   return [...texts, inUrl].filter((one) => one !== undefined)
-}
-
-function causeOf(error: unknown): { code: ExitCode; words: string } {
-  if (error instanceof CommandError) return { code: error.code, words: error.message }
-  if (error instanceof BusFault) return { code: 70, words: error.message }
-  if (error instanceof BusError) return { code: 4, words: error.message }
-  const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return { code: 70, words: `this is a fault of bailiwick: ${words}` }
 }
 
 /**

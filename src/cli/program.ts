@@ -7,12 +7,14 @@ import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
 import { addAgentsCommand } from './agents.ts'
 import { addDoctorCommand } from './doctor.ts'
-import { CommandError, type ExitCause, exitCode } from './exit.ts'
+import { errorCause } from './error-cause.ts'
+import { type ExitCause, exitCode } from './exit.ts'
 import { addFlowsCommand } from './flows.ts'
 import { addReplayCommand } from './replay.ts'
 import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
+import { addTopicsCommand } from './topics.ts'
 import { versionText } from './version.ts'
 import { addWorkerCommand } from './worker.ts'
 
@@ -92,6 +94,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addFlowsCommand,
     addScopeCommand,
     addAgentsCommand,
+    addTopicsCommand,
     addDoctorCommand,
   ])
     add(program, command)
@@ -149,12 +152,10 @@ function causeOf(
     return { code: 2, words: `${words} (see ${where} --help)` }
   }
   if (parts.signal.aborted) return undefined
-  if (error instanceof CommandError) return { code: error.code, words: error.message }
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+  const { code, words, fault } = errorCause(error)
+  if (!fault) return { code, words }
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
   if (parts.environment.debug || program.opts<{ verbose?: boolean }>().verbose === true)
-    parts.stderr.write(`${printable(stack ?? '').replaceAll('\\u{a}', '\n')}\n`)
-  return {
-    code: 70,
-    words: `this is a fault of bailiwick: ${name}: ${message} (again with -v for its stack)`,
-  }
+    parts.stderr.write(`${printable(stack).replaceAll('\\u{a}', '\n')}\n`)
+  return { code, words: `${words} (again with -v for its stack)` }
 }

@@ -1,0 +1,23 @@
+// Which exit code an error of the rooms below is, and its words. What nobody expected is a fault of ours.
+
+import { BusError, BusFault } from '../bus/bus.ts'
+import { StoreError, StoreInconsistentError, StoreTargetError } from '../store/store-error.ts'
+import { CommandError, type ExitCause } from './exit.ts'
+
+/** Why the run ends, if `error` ended it. A fault is to be told with its stack as well. */
+export function errorCause(error: unknown): ExitCause & { fault: boolean } {
+  const known = (code: ExitCause['code'], fault = false) => ({
+    code,
+    words: (error as Error).message,
+    fault,
+  })
+  if (error instanceof CommandError) return known(error.code)
+  // The disk refused: the operator mends it, a new process reads what is left.
+  if (error instanceof BusFault) return known(70)
+  if (error instanceof BusError) return known(4)
+  if (error instanceof StoreTargetError) return known(2)
+  if (error instanceof StoreInconsistentError) return known(70)
+  if (error instanceof StoreError) return known(4)
+  const { name, message } = error instanceof Error ? error : new Error(String(error))
+  return { code: 70, words: `this is a fault of bailiwick: ${name}: ${message}`, fault: true }
+}
