@@ -10,7 +10,7 @@
 import { formatAddress } from './address.ts'
 import type { Block } from './block.ts'
 import { decodeChunk } from './chunk.ts'
-import { decidingRows, EVIDENCE_COLUMNS, type EvidenceColumns } from './deciding.ts'
+import { decidingRows, EVIDENCE_COLUMNS, type EvidenceColumns, FlowTotals } from './deciding.ts'
 import { addressKind, registrableName } from './detect/destination.ts'
 import { endpointOfAddress, endpointOfName } from './detect/unregistered.ts'
 import type { Handshake, NameProof, NameSource } from './flow.ts'
@@ -38,9 +38,10 @@ export function analyze(chunk: Uint8Array, snapshot: Snapshot, ruling: number): 
   const native = decodeChunk(chunk).parts.get('flow_records')
   if (native === undefined) return new OutcomeWriter(snapshot.agents, ruling, 0).outcome(0)
   const flows = decodeBlock(native, EVIDENCE_COLUMNS)
-  const rows = decidingRows(flows)
+  const totals = new FlowTotals(flows)
+  const rows = decidingRows(flows, totals)
   const out = new OutcomeWriter(snapshot.agents, ruling, rows.length)
-  const judge = new Judge(snapshot, flows, out)
+  const judge = new Judge(snapshot, flows, totals, out)
   for (const row of rows) judge.flow(row)
   return out.outcome(rows.length)
 }
@@ -58,14 +59,21 @@ interface KnownName {
 class Judge {
   readonly #snapshot: Snapshot
   readonly #flows: Block<EvidenceColumns>
+  readonly #totals: FlowTotals
   readonly #out: OutcomeWriter
   readonly #judgements = new Map<string, Interned>()
   readonly #names = new Map<string, KnownName>()
   readonly #addresses = new AddressTexts()
 
-  constructor(snapshot: Snapshot, flows: Block<EvidenceColumns>, out: OutcomeWriter) {
+  constructor(
+    snapshot: Snapshot,
+    flows: Block<EvidenceColumns>,
+    totals: FlowTotals,
+    out: OutcomeWriter,
+  ) {
     this.#snapshot = snapshot
     this.#flows = flows
+    this.#totals = totals
     this.#out = out
   }
 
@@ -151,6 +159,7 @@ class Judge {
     const peers = side === 'resp' ? c.orig_h : c.resp_h
     const peerAddress = this.#addresses.text(peers, row * 16)
     // The name is the responder's: it says nothing of who connects to an agent.
+    const { origBytes, respBytes } = this.#totals
     const named = side !== 'resp' && !judgement.turned && known.destination !== ''
     this.#out.add(interned, {
       flowIds: c.flow_id,
@@ -166,6 +175,9 @@ class Judge {
         : '',
       handshake: seen.handshake,
       endpoint: seen.endpoint,
+      records: this.#totals.records[row]!,
+      bytesOut: (side === 'resp' ? respBytes : origBytes)[row]!,
+      bytesIn: (side === 'resp' ? origBytes : respBytes)[row]!,
     })
   }
 

@@ -25,14 +25,20 @@ export const EVIDENCE_COLUMNS = {
   proxy_user: FLOW_COLUMNS.proxy_user,
   interface_id: FLOW_COLUMNS.interface_id,
   interface_side: FLOW_COLUMNS.interface_side,
+  // Nothing is decided by these: they are added up for what is judged.
+  orig_bytes: FLOW_COLUMNS.orig_bytes,
+  resp_bytes: FLOW_COLUMNS.resp_bytes,
+  orig_ip_bytes: FLOW_COLUMNS.orig_ip_bytes,
+  resp_ip_bytes: FLOW_COLUMNS.resp_ip_bytes,
 } as const
 export type EvidenceColumns = typeof EVIDENCE_COLUMNS
 
 /**
  * One row for each distinct flow, ascending. Sorting instead of hashing: whoever chooses flow ids cannot make it
  * slow. A row and 33 bits of its id are packed into one float64, so that they are sorted without a callback.
+ * @param totals receives the sums of each flow's records, under its deciding row
  */
-export function decidingRows(flows: Block<EvidenceColumns>): Uint32Array {
+export function decidingRows(flows: Block<EvidenceColumns>, totals?: FlowTotals): Uint32Array {
   const { flow_id } = flows.columns
   const packed = new Float64Array(flows.rows)
   for (let row = 0; row < flows.rows; row++) {
@@ -60,10 +66,48 @@ export function decidingRows(flows: Block<EvidenceColumns>): Uint32Array {
     }
     const i = run.findIndex((other) => sameFlow(flow_id, row, other))
     if (i < 0) run.push(row)
-    else if (precedes(flows, row, run[i]!)) run[i] = row
+    else if (precedes(flows, row, run[i]!)) {
+      totals?.add(row, run[i]!)
+      run[i] = row
+    } else totals?.add(run[i]!, row)
   }
   for (const representative of run) chosen.push(representative)
   return Uint32Array.from(chosen).sort()
+}
+
+/** Records and bytes of the flows of a block: begun with those of each row, and added up as rows meet. */
+export class FlowTotals {
+  readonly records: Uint32Array
+  /** On the wire where that is known, else payload; NaN if neither is. */
+  readonly origBytes: Float64Array
+  readonly respBytes: Float64Array
+
+  constructor({ rows, columns: c }: Block<EvidenceColumns>) {
+    this.records = new Uint32Array(rows).fill(1)
+    this.origBytes = new Float64Array(rows)
+    this.respBytes = new Float64Array(rows)
+    for (let row = 0; row < rows; row++) {
+      this.origBytes[row] = known(c.orig_ip_bytes[row]!, c.orig_bytes[row]!)
+      this.respBytes[row] = known(c.resp_ip_bytes[row]!, c.resp_bytes[row]!)
+    }
+  }
+
+  /** Adds what was gathered under row `from` to row `to`. */
+  add(to: number, from: number): void {
+    this.records[to]! += this.records[from]!
+    this.origBytes[to] = sum(this.origBytes[to]!, this.origBytes[from]!)
+    this.respBytes[to] = sum(this.respBytes[to]!, this.respBytes[from]!)
+  }
+}
+
+function known(first: number, second: number): number {
+  return Number.isNaN(first) ? second : first
+}
+
+/** NaN only if both are. */
+function sum(a: number, b: number): number {
+  if (Number.isNaN(a)) return b
+  return Number.isNaN(b) ? a : a + b
 }
 
 function sameFlow(ids: Uint8Array, a: number, b: number): boolean {

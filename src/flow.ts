@@ -150,6 +150,13 @@ export const JUDGEMENT_COLUMNS = {
   reason_evidence: 'words',
   /** Alert that this judgement belongs to; the nil UUID if it is no finding. */
   alert_id: 'uuid',
+  /**
+   * Of the flow in this chunk, seen from the judged side (from the originator if none is judged): its records, and
+   * the bytes that it sent and was sent, on the wire where that is known, else payload; unset if no record knows.
+   */
+  records: 'u32',
+  bytes_out: 'count',
+  bytes_in: 'count',
 } as const satisfies Columns
 
 /** Findings: judged flows worth telling. Grouped by alert_id they are the alerts. */

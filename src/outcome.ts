@@ -50,6 +50,10 @@ export interface RowFacts {
   subject: string
   handshake: Handshake
   endpoint: Endpoint | undefined
+  /** Of the flow in this chunk; bytes as the judged side sent and was sent them, NaN if nobody knows. */
+  records: number
+  bytesOut: number
+  bytesIn: number
 }
 
 /** A judgement with the dictionary codes of its columns in this block. */
@@ -161,6 +165,9 @@ export class OutcomeWriter {
     c.peer_port[row] = judgement.port
     c.ip_proto[row] = facts.protocol
     c.score[row] = judgement.score
+    c.records[row] = facts.records
+    c.bytes_out[row] = facts.bytesOut
+    c.bytes_in[row] = facts.bytesIn
     c.side.codes[row] = interned.side
     c.verdict.codes[row] = interned.verdict
     c.agent.codes[row] = interned.agent

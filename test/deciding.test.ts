@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Block } from '../src/block.ts'
-import { decidingRows, EVIDENCE_COLUMNS } from '../src/deciding.ts'
+import { decidingRows, EVIDENCE_COLUMNS, FlowTotals } from '../src/deciding.ts'
 
 /** Records as [flow id bytes, record number]. */
 function rowsOf(records: readonly (readonly [id: Uint8Array, recNo: number])[]): number[] {
@@ -63,5 +63,37 @@ test('it agrees with a plain search, also where ids are made to collide', () => 
       }
       expect(rowsOf(records)).toEqual([...best.values()].sort((a, b) => a - b))
     }),
+  )
+})
+
+test('records and bytes of a flow add up under the row that is judged, whatever the order', () => {
+  const wire = [10, 20, Number.NaN, 40, Number.NaN]
+  const payload = [1, 2, 3, Number.NaN, Number.NaN]
+  fc.assert(
+    fc.property(
+      fc.shuffledSubarray([0, 1, 2, 3, 4], { minLength: 5 }),
+      fc.array(fc.constantFrom(A, B), { minLength: 5, maxLength: 5 }),
+      (order, ids) => {
+        const block = new Block(EVIDENCE_COLUMNS)
+        for (const i of order) {
+          const row = block.add()
+          block.columns.flow_id.set(ids[i]!, row * 16)
+          block.columns.rec_no[row] = i
+          block.columns.orig_ip_bytes[row] = wire[i]!
+          block.columns.orig_bytes[row] = payload[i]!
+          block.columns.resp_ip_bytes[row] = Number.NaN
+          block.columns.resp_bytes[row] = i
+        }
+        const totals = new FlowTotals(block)
+        for (const row of decidingRows(block, totals)) {
+          const own = order.filter((i) => ids[i] === ids[order[row]!])
+          const sent = own.map((i) => [10, 20, 3, 40, Number.NaN][i]!).filter((n) => n > 0)
+          const total = sent.length === 0 ? Number.NaN : sent.reduce((a, b) => a + b)
+          expect(totals.records[row]).toBe(own.length)
+          expect(totals.origBytes[row]).toBe(total)
+          expect(totals.respBytes[row]).toBe(own.reduce((a, b) => a + b))
+        }
+      },
+    ),
   )
 })

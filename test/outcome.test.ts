@@ -44,6 +44,9 @@ const FACTS: RowFacts = {
   subject: '10.0.0.1',
   handshake: 'unanswered',
   endpoint: undefined,
+  records: 2,
+  bytesOut: 2 ** 40,
+  bytesIn: Number.NaN,
 }
 
 test('a judgement that is interned once is written any number of times, findings as well', () => {
@@ -68,6 +71,7 @@ test('a judgement that is interned once is written any number of times, findings
     ['in_scope', 'llm', 0, 4],
     ['out_of_scope', 'default-deny', 35, 4],
   ])
+  expect([j.records[1], j.bytes_out[1], j.bytes_in[1]]).toEqual([2, 2 ** 40, Number.NaN])
   expect([...j.flow_id.subarray(0, 16)]).toEqual([...FACTS.flowIds.subarray(16)])
   expect(j.alert_id.subarray(16, 32).every((byte) => byte === 0)).toBe(true)
   const f = decodeBlock(outcome.findings, FINDING_COLUMNS).columns

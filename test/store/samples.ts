@@ -110,6 +110,8 @@ export interface SampleJudgement {
   alert?: string
   sentence?: string
   grade?: string
+  bytes_out?: number
+  bytes_in?: number
 }
 
 /** The chunk with its judgements; those with an alert are findings, too. */
@@ -147,6 +149,9 @@ export function judged(
     c.reason_weights.set(row, [40])
     c.reason_evidence.set(row, ['no rule names it'])
     c.alert_id.set(alert, row * 16)
+    c.records[row] = 1
+    c.bytes_out[row] = one.bytes_out ?? 1000
+    c.bytes_in[row] = one.bytes_in ?? 5000
     if (one.alert === undefined) continue
     const at = findings.add()
     const f = findings.columns
