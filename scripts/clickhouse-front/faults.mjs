@@ -5,6 +5,8 @@
 //   fail CODE N [AFTER]      refuse N inserts with this code, after AFTER good ones
 //   drop N [AFTER]           cut the connection of N inserts before anything is done
 //   cut N [AFTER]            do N inserts and cut their connections before the answer
+//   stall N [AFTER]          take N inserts, do nothing and never answer
+//   mute N [AFTER]           do N inserts and never answer
 //   die AFTER | die-late AFTER   kill -9 itself before, or after, the next insert but AFTER
 //   calm                     all of this is over
 //   count                    tell how many requests and inserts came
@@ -57,7 +59,7 @@ export class Faults {
     else if (kind === 'slow' && a !== undefined) this.slowMillis = a
     else if (kind === 'fail' && b !== undefined)
       this.#plan.push({ kind, code: a, times: b, after: c ?? 0 })
-    else if ((kind === 'cut' || kind === 'drop') && a !== undefined)
+    else if (['cut', 'drop', 'stall', 'mute'].includes(kind) && a !== undefined)
       this.#plan.push({ kind, times: a, after: b ?? 0 })
     else if ((kind === 'die' || kind === 'die-late') && a !== undefined)
       this.#plan.push({ kind, times: 1, after: a })

@@ -147,6 +147,7 @@ async function answer(request, response, { engine, faults, url, body }) {
   const { insert, format } = asked.statement
   const fault = insert ? faults.insert() : { kind: 'good' }
   if (fault.kind === 'die') process.kill(process.pid, 'SIGKILL')
+  if (fault.kind === 'stall') return
   if (fault.kind === 'drop') return void request.socket.destroy()
   const resultFormat =
     (insert ? undefined : format) ??
@@ -166,6 +167,7 @@ async function answer(request, response, { engine, faults, url, body }) {
       params: [...params].filter(([name]) => name.startsWith('param_') && checkName(name)),
     })
     if (fault.kind === 'die-late') process.kill(process.pid, 'SIGKILL')
+    if (fault.kind === 'mute') return
     if (fault.kind === 'cut') return void request.socket.destroy()
     const summary = JSON.stringify({
       result_rows: String(result.rows),

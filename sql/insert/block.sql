@@ -7,6 +7,7 @@ SETTINGS
   insert_deduplicate = 1,
   deduplicate_blocks_in_dependent_materialized_views = 1,
   async_insert = 0,
+  max_execution_time = <seconds>,
   max_threads = 1,
   max_insert_threads = 1,
   max_insert_block_size = 4194304,

@@ -18,6 +18,15 @@ ALTER TABLE judgements ADD COLUMN IF NOT EXISTS bytes_out Nullable(UInt64) CODEC
 
 ALTER TABLE judgements ADD COLUMN IF NOT EXISTS bytes_in Nullable(UInt64) CODEC(T64, LZ4) AFTER bytes_out;
 
+-- See 009_chunk_sums.sql: a column that came later is part of the checksum.
+ALTER TABLE judgements MODIFY COLUMN checksum UInt64 ALIAS cityHash64(
+  tuple(
+    flow_id, side, ruling, ts, verdict, agent, candidates, method, grade, evidence, direction, rule,
+    scope_version, destination, peer_name, peer, peer_port, ip_proto, score, reason_codes, reason_weights,
+    reason_evidence, alert_id, records, bytes_out, bytes_in, row
+  )
+);
+
 CREATE TABLE IF NOT EXISTS judged_hours (
   hour DateTime('UTC') CODEC(Delta, LZ4),
   verdict LowCardinality(String),

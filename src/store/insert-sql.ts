@@ -11,8 +11,12 @@ const NAME = /^[a-z][a-z0-9_]{0,63}$/
 /** Where the rows come from: a file that the engine reads, or the body of the request. */
 export type BlockSource = { file: string } | 'body'
 
-/** The statement. @throws if a name, id or token has characters that it cannot have. */
-export function insertSql(insert: BlockInsert, source: BlockSource): string {
+/**
+ * The statement.
+ * @param seconds after which the engine gives up; 0 for never
+ * @throws if a name, id or token has characters that it cannot have
+ */
+export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0): string {
   const names = insert.columns.map(([name]) => checked(name, NAME))
   const structure = insert.columns.map(([name, type]) => `${name} ${type}`).join(', ')
   const rows: string[] = []
@@ -29,6 +33,7 @@ export function insertSql(insert: BlockInsert, source: BlockSource): string {
     table: checked(insert.table, NAME),
     columns: [...names, ...(insert.day === undefined ? [] : ['day'])].join(', '),
     token: checked(insert.token, TOKEN),
+    seconds: whole(seconds),
     values: [...names, ...days].join(', '),
     source:
       source === 'body'
@@ -53,7 +58,8 @@ function checked(text: string, shape: RegExp): string {
 }
 
 function whole(value: number): string {
-  if (!Number.isInteger(value) || value < 0) throw new Error(`${value} is no day`)
+  if (!Number.isInteger(value) || value < 0)
+    throw new Error(`${value} is no day and no number of seconds`)
   return String(value)
 }
 

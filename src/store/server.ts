@@ -13,14 +13,27 @@ export type ServerTarget = Extract<StoreTarget, { kind: 'server' }>
 export interface ServerPatience {
   /** To say that it is there. */
   hello: number
-  /** Without a byte, once it runs a statement. */
+  /** To take an INSERT, from its last byte on. */
+  insert: number
+  /** Without a byte, for any other statement. */
   request: number
 }
 
-/** Slices that are written side by side: more only pile up parts. */
-export const SERVER_WRITERS = 4
+/**
+ * An INSERT is one slice of one table: half a second, a few seconds on a machine that is busy. Two things end it. The
+ * server gives up after INSERT_SECONDS by itself, so that an INSERT which nobody waits for any more is not done later;
+ * a server that hangs is given up after 60 s, twenty seconds behind that. That is longer than half a session of the
+ * bus (15 s), and may be: heartbeats go on meanwhile, and whoever takes the slice over repeats it under the same tokens.
+ */
+export const INSERT_SECONDS = 40
+export const SERVER_PATIENCE: ServerPatience = {
+  hello: 15_000,
+  insert: 60_000,
+  request: 600_000,
+}
 
-export const SERVER_PATIENCE: ServerPatience = { hello: 15_000, request: 600_000 }
+/** Sockets for inserts: those of the slices that are written side by side, each of a few tables. */
+const INSERT_SOCKETS = 8
 
 /**
  * Connects and asks a first question, so that a wrong address or password is known now.
@@ -40,10 +53,14 @@ export async function openServer(
   return engine
 }
 
+/** Slices that are written side by side: more only pile up parts. */
+export const SERVER_WRITERS = 4
+
 class ServerEngine implements Engine {
   readonly address: string
   readonly writers = SERVER_WRITERS
-  readonly #writer: ClickHouseClient
+  readonly #inserter: ClickHouseClient
+  readonly #commander: ClickHouseClient
   readonly #reader: ClickHouseClient
   #running = new Set<Promise<unknown>>()
   #closed = false
@@ -60,7 +77,12 @@ class ServerEngine implements Engine {
       // What goes wrong is thrown and told once, by whoever asked.
       log: { level: ClickHouseLogLevel.OFF },
     }
-    this.#writer = createClient(connection)
+    this.#inserter = createClient({
+      ...connection,
+      request_timeout: patience.insert,
+      max_open_connections: INSERT_SOCKETS,
+    })
+    this.#commander = createClient(connection)
     // Settings go with each request and stay with it. A server may forbid some of them by its own profile.
     this.#reader = createClient({
       ...connection,
@@ -79,7 +101,7 @@ class ServerEngine implements Engine {
   async hello(millis: number): Promise<void> {
     const signal = AbortSignal.timeout(millis)
     try {
-      const result = await this.#writer.query({
+      const result = await this.#commander.query({
         query: 'SELECT 1 AS one',
         format: 'JSONEachRow',
         abort_signal: signal,
@@ -104,20 +126,22 @@ class ServerEngine implements Engine {
 
   command(sql: string): Promise<void> {
     return this.#run('changing the store', async () => {
-      await this.#writer.command({ query: sql })
+      await this.#commander.command({ query: sql })
     })
   }
 
   async insert(blocks: readonly Uint8Array[], inserts: readonly BlockInsert[]): Promise<void> {
-    const statements = inserts.map((insert) => insertSql(insert, 'body'))
+    const statements = inserts.map((insert) => insertSql(insert, 'body', INSERT_SECONDS))
     await this.#run('inserting', async () => {
       for (const query of statements) {
-        const { stream } = await this.#writer.exec({
+        const { stream } = await this.#inserter.exec({
           query,
           values: Readable.from(blocks, { objectMode: false }),
         })
-        // The socket is free again only after the answer was read.
-        for await (const _ of stream);
+        // The socket is free again only after the answer was read. A good answer is empty.
+        let words = ''
+        for await (const piece of stream) words += String(piece)
+        if (words.trim() !== '') throw lateError(words)
       }
     })
   }
@@ -137,7 +161,8 @@ class ServerEngine implements Engine {
     if (this.#closed) return
     this.#closed = true
     await Promise.allSettled([...this.#running])
-    await this.#writer.close()
+    await this.#inserter.close()
+    await this.#commander.close()
     await this.#reader.close()
   }
 
@@ -153,4 +178,10 @@ class ServerEngine implements Engine {
       this.#running.delete(running)
     }
   }
+}
+
+/** A failure that came when the answer had begun as a good one: then it stands in the answer. */
+function lateError(words: string): Error {
+  const code = /Code: (\d+)\./.exec(words)?.[1]
+  return Object.assign(new Error(words), code === undefined ? {} : { code })
 }

@@ -2,6 +2,7 @@
 //
 //   look up what is known  ->  intents  ->  records, coverage, rejects, judgements, findings  ->  complete
 //
+// The tables between intents and complete are written side by side; the engine orders what it has to.
 // Two nets hold. An INSERT is one block into one partition, so its rows are all there or none, and its token
 // makes a repetition do nothing. And where an intent without a `complete` is found, what is stored is counted
 // first, so that also another cut of the same chunks, or a token that was long forgotten, doubles nothing.
@@ -23,7 +24,7 @@ import {
 } from './chunk-state.ts'
 import type { BlockInsert, Engine } from './engine.ts'
 import { readSql } from './sql-files.ts'
-import { StoreInconsistentError } from './store-error.ts'
+import { StoreError, StoreInconsistentError } from './store-error.ts'
 import { parseUuid } from './uuid.ts'
 
 /** A run of chunks that are written together. */
@@ -131,10 +132,13 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
   const { fence } = slice
   await fence?.()
   await insertMarks(engine, intents, 'intent', slice.key)
-  for (const table of PART_NAMES)
-    await insertTable(engine, table, recordPieces(works, table), fence)
-  for (const table of ['judgements', 'findings'] as const)
-    await insertTable(engine, table, judgedPieces(works, table), fence)
+  await allEnded([
+    ...PART_NAMES.map((table) => insertTable(engine, table, recordPieces(works, table), fence)),
+    ...(['judgements', 'findings'] as const).map((table) =>
+      insertTable(engine, table, judgedPieces(works, table), fence),
+    ),
+  ])
+  await failpoint('F6_mid_insert')
   await fence?.()
   await insertMarks(
     engine,
@@ -142,6 +146,18 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
     'complete',
     slice.key,
   )
+}
+
+/**
+ * Waits for all, also after one has failed: nothing of a slice is under way when its writer hears of the failure.
+ * @throws the failure that will not pass by itself, if there is one, else the first
+ */
+async function allEnded(works: readonly Promise<void>[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const result of await Promise.allSettled(works))
+    if (result.status === 'rejected') failures.push(result.reason)
+  if (failures.length === 0) return
+  throw failures.find((error) => !(error instanceof StoreError && error.retriable)) ?? failures[0]
 }
 
 /** True if this very ruling was begun before. @throws if the chunk was judged under another number than is next. */

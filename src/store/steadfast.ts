@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QueryName, StoreQueries } from './queries.ts'
 import type { ChunkState, DeadLetterNote, Slice, Store, StreamNote } from './store.ts'
-import { StoreError, StoreUnreachableError } from './store-error.ts'
+import { StoreError, StoreSilentError, StoreUnreachableError } from './store-error.ts'
 
 /** Pauses between tries, in milliseconds: a server that is back within eight seconds is waited for. */
 export const PAUSES: readonly number[] = [250, 500, 1000, 2000, 4000]
@@ -44,7 +44,7 @@ class SteadfastStore implements Store {
 
   /** The store looks at what is there of a slice before it writes, so a lost answer doubles nothing. */
   insertSlice(slice: Slice): Promise<void> {
-    return this.#try(() => this.#store.insertSlice(slice))
+    return this.#try(() => this.#store.insertSlice(slice), true)
   }
 
   noteRun(run: string, chunkIds: readonly string[]): Promise<void> {
@@ -71,19 +71,24 @@ class SteadfastStore implements Store {
     return this.#store.close()
   }
 
-  async #try<T>(work: () => Promise<T>): Promise<T> {
+  /** @param silence whether to ask a server again that took the question and never answered: it was waited for */
+  async #try<T>(work: () => Promise<T>, silence = false): Promise<T> {
+    const passes = (error: unknown): error is StoreError =>
+      error instanceof StoreError &&
+      error.retriable &&
+      (silence || !(error instanceof StoreSilentError))
     for (const pause of this.#pauses) {
       try {
         return await work()
       } catch (error) {
-        if (!(error instanceof StoreError && error.retriable)) throw error
+        if (!passes(error)) throw error
         await this.#pause(pause, error)
       }
     }
     try {
       return await work()
     } catch (error) {
-      throw error instanceof StoreError && error.retriable ? this.#givenUp(error) : error
+      throw passes(error) ? this.#givenUp(error) : error
     }
   }
 
@@ -102,8 +107,8 @@ class SteadfastStore implements Store {
     const seconds = Math.round(this.#pauses.reduce((sum, pause) => sum + pause, 0) / 1000)
     const words = `${error.message}; tried ${this.#pauses.length + 1} times in ${seconds} seconds; what is stored stays, run again to complete it`
     const options = { cause: error, code: error.code }
-    return error instanceof StoreUnreachableError
-      ? new StoreUnreachableError(words, options)
-      : new StoreError(words, options)
+    if (error instanceof StoreUnreachableError) return new StoreUnreachableError(words, options)
+    if (error instanceof StoreSilentError) return new StoreSilentError(words, options)
+    return new StoreError(words, options)
   }
 }

@@ -1,5 +1,13 @@
 // What can go wrong with the store, told apart by code: each error says what happened and what to do about it.
 
+/**
+ * What a failure means for whoever waits with more work.
+ * `passing` the same again soon: a network, a server that starts anew · `busy` the same again, but slower and in larger
+ * pieces: parts, memory, queries · `operator` the same again once somebody has done something: a full disk, rights, a
+ * schema · `data` never: these bytes are refused · `contradiction` never: what is stored says otherwise.
+ */
+export type StoreErrorKind = 'passing' | 'busy' | 'operator' | 'data' | 'contradiction'
+
 /** Base of all errors of the store. `message` is one line for a person, with the cure. */
 export class StoreError extends Error {
   /** ClickHouse's error code, where one was given. */
@@ -10,9 +18,17 @@ export class StoreError extends Error {
     this.code = options.code
   }
 
+  get kind(): StoreErrorKind {
+    const { code } = this
+    if (code === undefined) return 'operator'
+    if (BUSY_CODES.has(code)) return 'busy'
+    if (RETRIABLE_CODES.has(code)) return 'passing'
+    return DATA_CODES.has(code) ? 'data' : 'operator'
+  }
+
   /** True if the same statement may succeed later without anybody doing anything. */
   get retriable(): boolean {
-    return this.code !== undefined && RETRIABLE_CODES.has(this.code)
+    return this.kind === 'passing' || this.kind === 'busy'
   }
 }
 
@@ -21,8 +37,15 @@ export class StoreLockedError extends StoreError {}
 
 /** The server cannot be reached, or what answers is no ClickHouse. */
 export class StoreUnreachableError extends StoreError {
-  override get retriable(): boolean {
-    return true
+  override get kind(): StoreErrorKind {
+    return 'passing'
+  }
+}
+
+/** The server took a statement and said nothing for as long as is waited for; it may have done it. */
+export class StoreSilentError extends StoreError {
+  override get kind(): StoreErrorKind {
+    return 'busy'
   }
 }
 
@@ -33,7 +56,11 @@ export class StoreAccessError extends StoreError {}
 export class StoreSchemaError extends StoreError {}
 
 /** Stored rows contradict what was announced: something else wrote, or a promise of the engine was broken. */
-export class StoreInconsistentError extends StoreError {}
+export class StoreInconsistentError extends StoreError {
+  override get kind(): StoreErrorKind {
+    return 'contradiction'
+  }
+}
 
 /** The store cannot be named like this: wrong usage. */
 export class StoreTargetError extends StoreError {}
@@ -44,6 +71,20 @@ export class StoreTargetError extends StoreError {}
  */
 export const RETRIABLE_CODES: ReadonlySet<number> = new Set([
   3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999,
+])
+
+/**
+ * Those of a server that is there and cannot keep up: TIMEOUT_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES, SOCKET_TIMEOUT,
+ * MEMORY_LIMIT_EXCEEDED, TOO_MANY_PARTS, SERVER_OVERLOADED.
+ */
+const BUSY_CODES: ReadonlySet<number> = new Set([159, 202, 209, 241, 252, 745])
+
+/**
+ * Codes that speak of the rows themselves: text, numbers, arrays or blocks that cannot be read, types that do not fit,
+ * values that are out of bounds. The same bytes are refused again for ever.
+ */
+const DATA_CODES: ReadonlySet<number> = new Set([
+  6, 7, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 128, 130, 131, 321, 349, 467,
 ])
 
 const MEMORY_LIMIT_EXCEEDED = 241
@@ -91,9 +132,8 @@ export function storeError(error: unknown, address: string, doing: string): Stor
       `the store at ${address} cannot be reached (${code}): start the ClickHouse server or correct the URL`,
       options,
     )
-  // Not retriable: the patience of one request is long enough for all.
   if (typeof code !== 'number' && words === CLIENT_TIMEOUT)
-    return new StoreError(
+    return new StoreSilentError(
       `the store at ${address} does not answer any more: see what the ClickHouse server does, start it anew and run again`,
       options,
     )

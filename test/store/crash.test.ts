@@ -14,7 +14,7 @@ import { readSql } from '../../src/store/sql-files.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** Below the package, so that the built child finds sql/ and the packages. */
-const built = join(root, 'node_modules/.cache', `bailiwick-crash-${process.pid}`)
+const built = join(root, 'dist', `crash-${process.pid}`)
 const stores = mkdtempSync(join(tmpdir(), 'bailiwick-test-'))
 const child = join(built, 'test/store/crash-child.js')
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { migrate } from '../../src/store/migrate.ts'
-import { openServer, type ServerTarget } from '../../src/store/server.ts'
+import { openServer, SERVER_PATIENCE, type ServerTarget } from '../../src/store/server.ts'
 import { steadfast } from '../../src/store/steadfast.ts'
 import { EngineStore, openStore, type Slice } from '../../src/store/store.ts'
 import { StoreAccessError, StoreError, StoreUnreachableError } from '../../src/store/store-error.ts'
@@ -119,6 +119,30 @@ describe('a server', () => {
   })
 })
 
+describe('several slices at once', () => {
+  test('are written side by side, each once; those with a chunk in common one after the other', async () => {
+    const store = await openStore(target())
+    const slices = Array.from({ length: 12 }, (_, i) => sliceOf(`beside ${i % 8}`))
+    const common = { key: 'common', chunks: slices.slice(0, 8).flatMap((slice) => slice.chunks) }
+    await front.tell('slow 20')
+    await Promise.all([...slices, common].map((slice) => store.insertSlice(slice)))
+    for (const slice of slices) expect(await counts(slice.id)).toEqual(ONCE)
+    expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+    await store.close()
+  })
+
+  test('that lose their answers here and there are all there once', async () => {
+    const store = steadfast(await openStore(target()), new AbortController().signal, [5, 10, 20])
+    for (const line of ['cut 1 3', 'drop 1 9', 'fail 252 2 4', 'cut 2 5', 'fail 241 1 2'])
+      await front.tell(line)
+    const slices = Array.from({ length: 8 }, (_, i) => sliceOf(`rough ${i}`))
+    await Promise.all(slices.map((slice) => store.insertSlice(slice)))
+    for (const slice of slices) expect(await counts(slice.id)).toEqual(ONCE)
+    expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+    await store.close()
+  })
+})
+
 describe('an insert that fails', () => {
   /** A store that tries again after these milliseconds. */
   async function patient(pauses: readonly number[]) {
@@ -146,6 +170,37 @@ describe('an insert that fails', () => {
       expect(await counts(slice.id), `INSERT ${n}`).toEqual(ONCE)
     }
     expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+    await store.close()
+  })
+
+  test.each(['stall', 'mute'])(
+    'with no answer at all is given up in time and not doubled: %s',
+    async (fault) => {
+      const engine = await openServer(target(), { ...SERVER_PATIENCE, insert: 1500 })
+      await migrate(engine)
+      const store = steadfast(
+        new EngineStore(engine, false),
+        new AbortController().signal,
+        [10, 10],
+      )
+      for (const n of [0, 3, INSERTS - 1]) {
+        const slice = sliceOf(`${fault} ${n}`)
+        await front.tell(`${fault} 1 ${n}`)
+        await store.insertSlice(slice)
+        expect(await counts(slice.id), `INSERT ${n}`).toEqual(ONCE)
+      }
+      expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+      await store.close()
+    },
+  )
+
+  test('that keeps failing in several tables is known by what will not pass by itself', async () => {
+    const store = await openStore(target())
+    await front.tell('fail 252 1 1')
+    await front.tell('fail 243 1 0')
+    const inserting = store.insertSlice(sliceOf('two failures'))
+    await expect(inserting).rejects.toMatchObject({ code: 243, kind: 'operator' })
+    // Nothing of it is under way any more: closing has nothing to wait for.
     await store.close()
   })
 
@@ -187,7 +242,7 @@ describe('an insert that fails', () => {
 describe('a server that does not answer', () => {
   test('at all', async () => {
     await front.tell('hang')
-    const opening = openServer(target(), { hello: 300, request: 60_000 })
+    const opening = openServer(target(), { ...SERVER_PATIENCE, hello: 300 })
     await expect(opening).rejects.toThrow(StoreUnreachableError)
     await expect(opening).rejects.toThrow(
       `the store at ${address()} does not answer in time: correct the URL or start the ClickHouse server`,
@@ -195,7 +250,7 @@ describe('a server that does not answer', () => {
   })
 
   test('any more', async () => {
-    const engine = await openServer(target(), { hello: 15_000, request: 300 })
+    const engine = await openServer(target(), { ...SERVER_PATIENCE, request: 300 })
     await front.tell('hang')
     await expect(engine.select('SELECT 1', {})).rejects.toThrow(
       `the store at ${address()} does not answer any more: see what the ClickHouse server does, start it anew and run again`,

@@ -45,17 +45,23 @@ const ONCE = { flow_records: 2, coverage: 1, rejects: 1, judgements: 1, findings
 /** An engine that dies before its nth INSERT, like a process that is killed there. */
 function dyingAt(n: number): Engine {
   let left = n
+  let turn: Promise<unknown> = Promise.resolve()
+  const insert = async (blocks: readonly Uint8Array[], inserts: readonly BlockInsert[]) => {
+    for (const insert of inserts) {
+      if (left-- <= 0) throw new Error('killed')
+      await engine.insert(blocks, [insert])
+    }
+  }
   return {
     address: engine.address,
     writers: 1,
     command: (sql) => engine.command(sql),
     select: (sql, params) => engine.select(sql, params),
     close: async () => {},
-    async insert(blocks, inserts) {
-      for (const insert of inserts) {
-        if (left-- === 0) throw new Error('killed')
-        await engine.insert(blocks, [insert])
-      }
+    insert(blocks, inserts) {
+      const run = turn.then(() => insert(blocks, inserts))
+      turn = run.catch(() => {})
+      return run
     },
   }
 }

@@ -7,6 +7,7 @@ import {
   RETRIABLE_CODES,
   StoreAccessError,
   StoreError,
+  StoreSilentError,
   StoreUnreachableError,
   storeError,
 } from '../../src/store/store-error.ts'
@@ -69,12 +70,24 @@ test.each([
   new StoreAccessError('refused', { code: 516 }),
   new StoreError('a mistake in the statement', { code: 62 }),
   new StoreError('no ClickHouse'),
-  storeError(new Error('Timeout error.'), 'http://127.0.0.1:8123/db', 'reading'),
   new RangeError('a fault of our own'),
 ])('%s is thrown at once', async (error) => {
   const { store, asked } = failing([error])
   await expect(steadfast(store, never, [1, 1]).insertSlice(SLICE)).rejects.toBe(error)
   expect(asked.length).toBe(1)
+})
+
+test('a server that took a slice and never answered is asked again; a query was waited for long enough', async () => {
+  const silent = () =>
+    storeError(new Error('Timeout error.'), 'http://127.0.0.1:8123/db', 'reading')
+  expect(silent()).toBeInstanceOf(StoreSilentError)
+  const writing = failing([silent()])
+  await steadfast(writing.store, never, [1]).insertSlice(SLICE)
+  expect(writing.asked.length).toBe(2)
+  const reading = failing([silent()])
+  const trying = steadfast(reading.store, never, [1]).query('alerts', { limit: 1 })
+  await expect(trying).rejects.toBeInstanceOf(StoreSilentError)
+  expect(reading.asked.length).toBe(1)
 })
 
 test('what passes by itself is tried again; wrong statements, names, passwords and full disks are not', () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   StoreAccessError,
   StoreError,
+  StoreInconsistentError,
   StoreUnreachableError,
   storeError,
 } from '../../src/store/store-error.ts'
@@ -32,6 +33,18 @@ test('what may go away by itself may be tried again', () => {
   ])
   expect([62, 243, 516].map((code) => told(failure(code)).retriable)).toEqual([false, false, false])
   expect(told(failure('ETIMEDOUT')).retriable).toBe(true)
+})
+
+test('a failure says what it means for whoever waits with more work', () => {
+  const kinds = (codes: (number | string)[]) => codes.map((code) => told(failure(code)).kind)
+  expect(kinds([252, 241, 202, 159, 209, 745])).toEqual(Array(6).fill('busy'))
+  expect(kinds([3, 242, 425, 999, 'ECONNRESET', 'EPIPE'])).toEqual(Array(6).fill('passing'))
+  // A disk that is full, rights, a database: the data is good, and somebody has to do something.
+  expect(kinds([243, 516, 81, 62, 60, 12345])).toEqual(Array(6).fill('operator'))
+  expect(kinds([33, 53, 117])).toEqual(Array(3).fill('data'))
+  expect(told(new Error('Timeout error.')).kind).toBe('busy')
+  expect(new StoreInconsistentError('x').kind).toBe('contradiction')
+  expect(new StoreError('is closed').kind).toBe('operator')
 })
 
 test('an error of the store stays what it is, and keeps its cause', () => {
