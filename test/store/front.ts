@@ -90,6 +90,7 @@ const OF_THE_MOMENT: Readonly<Record<string, string>> = {
   dead_letters: 'died_at',
   stream_notes: 'noted_at',
   chunk_sums: 'inserted_at',
+  judged_hours: '',
 }
 
 /** Every table of a store: how many rows it has, and a hash of them whatever their order. */
