@@ -22,7 +22,7 @@ import {
 } from './flow.ts'
 import { contentUuid, formatUuid } from './hash.ts'
 import { encodeBlocks } from './native.ts'
-import { decodeBlock } from './native-read.ts'
+import { blockRows, decodeBlock } from './native-read.ts'
 
 /** Most flow records in a chunk: compressed about 600 kB, so that a broker as it comes takes it. */
 export const CHUNK_RECORDS_MAX = 8192
@@ -223,6 +223,7 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
   let at = 8 + size
   for (const part of header.parts) {
     if (at + part.bytes > buffer.length) throw new ChunkError('chunk is cut')
+    if (parts.has(part.table)) throw new ChunkError(`chunk has two parts of ${part.table}`)
     parts.set(part.table, bytes.subarray(at, at + part.bytes))
     at += part.bytes
   }
@@ -231,13 +232,19 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
 }
 
 /**
- * Compares the content with the id, which is a hash of it: whatever happened on the way is seen.
- * @throws ChunkError if they differ
+ * Compares the content with the id, which is a hash of it: whatever happened on the way is seen. And the rows of each
+ * part with what the header announces, which the id does not cover and the store's books rest on.
+ * @throws ChunkError if they differ; BlockError if a part is no block
  */
 export function verifyChunk({ header, parts }: Chunk): void {
   const bodies = header.parts.map(({ table }) => parts.get(table)!)
   if (chunkId(header, bodies) !== header.id)
     throw new ChunkError('the content of the chunk is not what its id says: it was altered')
+  for (const [at, { table, rows }] of header.parts.entries()) {
+    const there = blockRows(bodies[at]!)
+    if (there !== rows)
+      throw new ChunkError(`the header says ${rows} rows of ${table}, its block has ${there}`)
+  }
 }
 
 /**

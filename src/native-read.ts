@@ -265,6 +265,13 @@ const TYPES: readonly ColumnType[] = [
 ]
 const TYPE_BY_NAME = new Map(TYPES.map((type) => [clickhouseType(type), type]))
 
+/** How many rows a Native block says that it has. @throws BlockError if it ends before that */
+export function blockRows(native: Uint8Array): number {
+  const input = new BlockReader(native)
+  input.varuint()
+  return input.varuint()
+}
+
 /**
  * Reads one Native block into columns. A column that the block lacks stays empty and one that the spec
  * lacks is passed over, so neighbouring versions read each other.

@@ -126,3 +126,18 @@ test('content that was altered on the way is seen', () => {
   altered[altered.length - 1]! ^= 1
   expect(() => verifyChunk(decodeChunk(altered))).toThrow(/altered/)
 })
+
+test('a header that counts its rows wrongly is seen, and one that names a table twice', () => {
+  const { header, parts } = decodeChunk(write([1, 2, 3])[0]!)
+  const bodies = [...parts.values()]
+  // The id is of the content alone, so it still fits.
+  const more = header.parts.map((part) => ({ ...part, rows: part.rows + 1 }))
+  const miscounted = decodeChunk(encodeChunk({ ...header, parts: more }, bodies))
+  expect(() => verifyChunk(miscounted)).toThrow(
+    'the header says 4 rows of flow_records, its block has 3',
+  )
+  const twice = [...header.parts, header.parts[0]!]
+  expect(() =>
+    decodeChunk(encodeChunk({ ...header, parts: twice }, [...bodies, bodies[0]!])),
+  ).toThrow('chunk has two parts of flow_records')
+})

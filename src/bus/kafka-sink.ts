@@ -20,7 +20,7 @@ import {
 import { crc32c } from './crc32c.ts'
 import { busErrorOf, disconnect, type KafkaSettings, kafkaClient } from './kafka-client.ts'
 import { checkTopic } from './kafka-topics.ts'
-import { CompressionTypes } from './kafkajs.ts'
+import { CompressionTypes, Partitioners } from './kafkajs.ts'
 
 export interface KafkaSinkSettings extends KafkaSettings {
   topic: string
@@ -62,6 +62,8 @@ export class KafkaSink implements Sink {
     this.#tell = tell
     this.#producer = kafkaClient(settings, 2).producer({
       allowAutoTopicCreation: false,
+      // Not used, as each message has its partition; without it kafkajs warns of a change of its default.
+      createPartitioner: Partitioners.DefaultPartitioner,
       metadataMaxAge: 60_000,
     })
   }

@@ -10,5 +10,6 @@ export const {
   Kafka,
   KafkaJSNonRetriableError,
   PartitionAssigners,
+  Partitioners,
   logLevel,
 } = kafkajs

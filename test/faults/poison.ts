@@ -86,6 +86,15 @@ const MAKERS: Readonly<Record<string, { reasons: readonly DeadReason[]; make: Ma
       return changed(chunk, { parts })
     },
   },
+  twofold: {
+    reasons: ['garbage'],
+    make: (sound) => {
+      const chunk = decodeChunk(sound)
+      const [part] = chunk.header.parts
+      const body = chunk.parts.get(part!.table)!
+      return changed(chunk, { parts: [part!, part!] }, [body, body])
+    },
+  },
   // A column of another type than it should be.
   mistaken: {
     reasons: ['unreadable', 'garbage'],
