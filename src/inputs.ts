@@ -1,9 +1,10 @@
 // The files behind the paths of a command line: found, opened, decompressed and read in pieces. What cannot be
 // read is said per file; nothing here throws for one bad file among many.
 
-import { createReadStream } from 'node:fs'
+import { createReadStream, fstatSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { lstat, open, readdir, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import path from 'node:path'
 import { createGunzip } from 'node:zlib'
 
@@ -204,15 +205,24 @@ async function* readFile(
 
 async function* readStandardInput(state: ReadState): AsyncGenerator<Uint8Array, void, void> {
   try {
-    // By its descriptor: process.stdin is empty in a worker thread.
-    const stream = createReadStream('', { fd: 0, autoClose: false, highWaterMark: PIECE_BYTES })
-    for await (const piece of stream) {
+    for await (const piece of openStandardInput()) {
       state.read += (piece as Buffer).length
       yield piece as Buffer
     }
   } catch (error) {
     state.problem = `standard input failed after ${state.read} bytes: ${explainFileError(error)}`
   }
+}
+
+/**
+ * By its descriptor: process.stdin is empty in a worker thread. A pipe is not read as a file is: such a read waits in
+ * a thread that nothing wakes, and the process cannot end before somebody writes.
+ */
+function openStandardInput(): AsyncIterable<unknown> {
+  const info = fstatSync(0)
+  return info.isFIFO() || info.isSocket()
+    ? new Socket({ fd: 0, readable: true, writable: false })
+    : createReadStream('', { fd: 0, autoClose: false, highWaterMark: PIECE_BYTES })
 }
 
 async function* prepend(

@@ -19,7 +19,7 @@ import { type HiddenText, readSettings, type Settings, type SettingsRead } from 
 import { parseStoreTarget, type StoreTarget } from '../store/store-target.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
-import { usageError } from './exit.ts'
+import { CommandError, usageError } from './exit.ts'
 import type { CommandParts } from './program.ts'
 import { say } from './terminal.ts'
 
@@ -144,6 +144,24 @@ export function storeTargetOf(settings: Settings): StoreTarget {
   const { password } = settings.storeAccess
   if (target.kind !== 'server' || password === undefined) return target
   return { ...target, password: secretOf(password, 'store.password_file') }
+}
+
+/** The secrets that settings hold or name, to be kept out of logs. What cannot be read is told when it is needed. */
+export function secretTexts(settings: Settings): string[] {
+  const texts: string[] = []
+  const hidden: [HiddenText | undefined, SettingKey][] = [
+    [settings.kafka.sasl?.password, 'kafka.sasl.password_file'],
+    [settings.storeAccess.password, 'store.password_file'],
+  ]
+  for (const [secret, key] of hidden)
+    try {
+      if (secret !== undefined) texts.push(secretOf(secret, key))
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error
+    }
+  const inUrl = /^https?:\/\/[^/@]*:([^/@]+)@/i.exec(settings.store ?? '')?.[1]
+  if (inUrl !== undefined) texts.push(inUrl)
+  return texts
 }
 
 function secretOf(secret: HiddenText, key: SettingKey): string {

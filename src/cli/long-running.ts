@@ -6,13 +6,14 @@ import { HealthServer, ListenError } from '../api/health.ts'
 import { BusError } from '../bus/bus.ts'
 import { armFailpoints } from '../failpoint.ts'
 import type { Settings } from '../settings.ts'
-import { StoreUnreachableError } from '../store/store-error.ts'
+import { StoreError } from '../store/store-error.ts'
 import type { Log, Observed, Readiness } from '../telemetry.ts'
+import { secretTexts } from './bus-options.ts'
 import { errorCause } from './error-cause.ts'
 import { CommandError, usageError } from './exit.ts'
 import type { CommandParts } from './program.ts'
 import { openLog } from './run-log.ts'
-import { versionText } from './version.ts'
+import { packageVersion } from './version.ts'
 
 /** What the work of a long-running process is given. */
 export interface Running {
@@ -42,8 +43,8 @@ export async function runLongRunning(
   const log = openLog(terminal.err.stream, {
     level: terminal.quiet ? 'error' : terminal.verbose ? 'debug' : 'info',
     name,
-    version: versionText(),
-    secrets: secretsOf(settings),
+    version: packageVersion(),
+    secrets: secretTexts(settings),
   })
   parts.runLong((fault) => log('error', 'this is a fault of bailiwick', { err: fault }))
   armFromEnvironment(parts, log)
@@ -119,13 +120,6 @@ function armFromEnvironment(parts: CommandParts, log: Log): void {
   log('warn', 'failpoints are armed: this process will fail on purpose', { failpoints: text })
 }
 
-function secretsOf(settings: Settings): string[] {
-  const hidden = [settings.kafka.sasl?.password, settings.storeAccess.password]
-  const texts = hidden.map((one) => (one !== undefined && 'text' in one ? one.text() : undefined))
-  const inUrl = /^https?:\/\/[^/@]*:([^/@]+)@/i.exec(settings.store ?? '')?.[1]
-  return [...texts, inUrl].filter((one) => one !== undefined)
-}
-
 /**
  * Opens something that may not be there yet: machines boot in any order. Tries until it is reached, not ready
  * meanwhile, saying why. What will not mend itself (a wrong password, a missing topic) is thrown.
@@ -146,7 +140,7 @@ export async function untilReached<T>(
       } catch (error) {
         const passes =
           (error instanceof BusError && error.kind === 'unreachable') ||
-          error instanceof StoreUnreachableError
+          (error instanceof StoreError && error.retriable)
         if (!passes) throw error
         readiness = { ready: false, reason: error.message }
         if (performance.now() - said >= STILL_MILLIS) {

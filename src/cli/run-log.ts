@@ -34,6 +34,8 @@ export function openLog(stream: Writable, settings: LogSettings): Log {
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       messageKey: 'msg',
+      // Errors are plain already.
+      serializers: { err: (plain: unknown) => plain },
     },
     { write: (line: string) => void stream.write(printableLine(line)) },
   )

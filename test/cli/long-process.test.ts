@@ -1,0 +1,138 @@
+// Long-running commands as processes: how they end when they are told to, when they cannot begin, and when they
+// fail. No broker is needed for any of it.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+
+const ROOT = path.join(import.meta.dirname, '..', '..')
+const MAIN = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
+const CAPTURE = path.join(ROOT, 'fixtures', 'day-of-work', 'input')
+
+let scratch = ''
+beforeAll(() => {
+  scratch = mkdtempSync(path.join(tmpdir(), 'bailiwick-long-process-'))
+})
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+interface Line {
+  level: string
+  msg: string
+  [field: string]: unknown
+}
+
+class Process {
+  readonly child: ChildProcess
+  readonly lines: Line[] = []
+  /** Lines that are no JSON: there should be none but those from before the log is open. */
+  readonly words: string[] = []
+  readonly ended: Promise<[code: number | null, signal: string | null]>
+  #wanted: { msg: RegExp; done: (line: Line) => void }[] = []
+
+  constructor(args: string[], env: Record<string, string> = {}) {
+    this.child = spawn(process.execPath, [MAIN, ...args], {
+      env: { PATH: process.env.PATH, ...env },
+      cwd: scratch,
+    })
+    const read = createInterface(this.child.stderr!)
+    read.on('line', (line) => {
+      if (!line.startsWith('{')) this.words.push(line)
+      else this.#take(JSON.parse(line))
+    })
+    this.ended = Promise.all([
+      once(this.child, 'exit') as Promise<[number | null, string | null]>,
+      once(read, 'close'),
+    ]).then(([how]) => how)
+  }
+
+  #take(line: Line): void {
+    this.lines.push(line)
+    for (const { msg, done } of this.#wanted) if (msg.test(line.msg)) done(line)
+  }
+
+  /** The first line whose message matches, also if it came before. */
+  async line(msg: RegExp): Promise<Line> {
+    const there = this.lines.find((line) => msg.test(line.msg))
+    return there ?? (await new Promise((done) => this.#wanted.push({ msg, done })))
+  }
+}
+
+const running: Process[] = []
+afterEach(() => {
+  for (const { child } of running.splice(0)) child.kill('SIGKILL')
+})
+
+let spools = 0
+/** A sensor whose broker is not there: what it reads stays in its spool. */
+function sensor(args: string[], env?: Record<string, string>): Process {
+  const spool = path.join(scratch, `spool-${spools++}`)
+  const one = new Process(['sensor', ...args, '--kafka', '127.0.0.1:1', '--spool', spool], env)
+  running.push(one)
+  return one
+}
+
+it.each(['SIGTERM', 'SIGINT'] as const)(
+  'ends with 0 at %s, also while it waits for standard input',
+  async (signal) => {
+    const one = sensor(['-'])
+    await one.line(/^started$/)
+    one.child.kill(signal)
+    expect(await one.ended).toEqual([0, null])
+    expect(one.lines.map(({ msg }) => msg)).toContain('told to end: finishing what was begun')
+    expect(one.lines.at(-1)!.msg).toBe('ended')
+    expect(one.words).toEqual([])
+  },
+)
+
+it('ends at once at the second signal', async () => {
+  // The read of the input takes a minute: the first signal has to wait for it.
+  const one = sensor([CAPTURE], { BAILIWICK_FAILPOINTS: 'F1_read_journal=sleep@1:60000' })
+  expect(await one.line(/failpoints are armed/)).toMatchObject({ level: 'warn' })
+  await one.line(/^started$/)
+  one.child.kill('SIGTERM')
+  await one.line(/^told to end/)
+  one.child.kill('SIGTERM')
+  expect(await one.ended).toEqual([143, null])
+})
+
+it('ends with 70 and the stack when it fails in a way that nobody expected', async () => {
+  const one = sensor([CAPTURE], { BAILIWICK_FAILPOINTS: 'F1_read_journal=throw@1' })
+  expect(await one.ended).toEqual([70, null])
+  expect(one.lines.at(-1)).toMatchObject({
+    level: 'error',
+    exit: 70,
+    msg: 'this is a fault of bailiwick: Error: failpoint F1_read_journal',
+    err: { type: 'Error', stack: expect.stringContaining('at ') },
+  })
+})
+
+it('ends with 2 where somebody else listens, and where failpoints cannot be read', async () => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as { port: number }
+  const taken = sensor([CAPTURE, '--listen', String(port)])
+  expect(await taken.ended).toEqual([2, null])
+  expect(taken.lines.at(-1)).toMatchObject({
+    level: 'error',
+    exit: 2,
+    msg: `cannot listen at 127.0.0.1:${port}: it is taken by another process: give another port with --listen, or end that process`,
+  })
+  other.close()
+  const wrong = sensor([CAPTURE], { BAILIWICK_FAILPOINTS: 'F99=kill@1' })
+  expect(await wrong.ended).toEqual([2, null])
+  expect(wrong.words.join()).toContain('BAILIWICK_FAILPOINTS: RangeError: no failpoint: F99=kill@1')
+})
+
+it('shows over HTTP that it lives', async () => {
+  const one = sensor(['-', '--listen', '127.0.0.1:0'])
+  const { listen } = await one.line(/^started$/)
+  const health = await fetch(`${String(listen)}/health`)
+  expect(await health.json()).toEqual({ status: 'alive', name: 'sensor' })
+  one.child.kill('SIGTERM')
+  expect(await one.ended).toEqual([0, null])
+})
