@@ -1,6 +1,7 @@
 // `bailiwick worker`: takes chunks from Kafka, judges them, stores them, each once. Any number of them share the work.
 
 import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { AgentFilesError } from '../agent-files.ts'
 import { CHUNK_STREAM, DEAD_STREAM } from '../bus/bus.ts'
@@ -13,6 +14,7 @@ import type { Settings } from '../settings.ts'
 import { openSnapshot, shareSnapshot } from '../snapshot.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { StoreError, StoreTargetError } from '../store/store-error.ts'
+import type { StoreTarget } from '../store/store-target.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS, type WorkerParts } from '../work/worker.ts'
 import { tellProblems } from './agent-directory.ts'
@@ -65,6 +67,9 @@ async function scopesOf(agents: string, parts: CommandParts): Promise<Scopes | u
   }
 }
 
+/** A store or a broker that hangs does not keep the process. */
+const CLOSE_MILLIS = 10_000
+
 /** What was opened, to be closed in the opposite order. */
 type Closers = (() => Promise<void>)[]
 
@@ -75,7 +80,7 @@ async function work(running: Running, settings: Settings, scopes: Scopes): Promi
     const parts = await openParts(running, settings, scopes, closers)
     if (parts !== undefined) await runWorker(parts)
   } finally {
-    for (const close of closers.reverse()) await close()
+    for (const close of closers.reverse()) await Promise.race([close(), sleep(CLOSE_MILLIS)])
   }
 }
 
@@ -96,7 +101,8 @@ async function openParts(
   const { inFlightBytes, group, untilIdleSeconds } = settings.worker
   const { sessionTimeoutMillis } = settings.kafka
   const losses = new StreamLosses(log)
-  const store = await opened(() => openedStore(settings))
+  const target = targetOf(settings)
+  const store = await opened(() => openedStore(target))
   const count = settings.worker.threads ?? availableParallelism()
   const threads = await opened(() => JudgeThreads.open({ threads: count }))
   const dead = await opened(async () => {
@@ -118,7 +124,13 @@ async function openParts(
     threads,
     snapshot: shareSnapshot(scopes.bytes),
     judgedKey: openSnapshot(scopes.bytes).hash,
-    limits: { ...WORKER_LIMITS, inFlightBytes, fenceMillis: Math.floor(sessionTimeoutMillis / 3) },
+    limits: {
+      ...WORKER_LIMITS,
+      inFlightBytes,
+      fenceMillis: Math.floor(sessionTimeoutMillis / 3),
+      // An embedded engine ends with its process.
+      ...(target.kind === 'server' ? {} : { recutMillis: 0 }),
+    },
     untilIdleMillis: untilIdleSeconds === undefined ? undefined : untilIdleSeconds * 1000,
     version: packageVersion(),
     log,
@@ -129,13 +141,20 @@ async function openParts(
   }
 }
 
-/** A server's schema is `bailiwick migrate`'s; an embedded store is this process's own. */
-async function openedStore(settings: Settings): Promise<Store> {
+function targetOf(settings: Settings): StoreTarget {
   try {
-    const target = storeTargetOf(settings)
-    return await openStore(target, { schema: target.kind === 'server' ? 'check' : 'apply' })
+    return storeTargetOf(settings)
   } catch (error) {
     if (error instanceof StoreTargetError) throw usageError(error.message)
+    throw error
+  }
+}
+
+/** A server's schema is `bailiwick migrate`'s; an embedded store is this process's own. */
+async function openedStore(target: StoreTarget): Promise<Store> {
+  try {
+    return await openStore(target, { schema: target.kind === 'server' ? 'check' : 'apply' })
+  } catch (error) {
     if (error instanceof StoreError && !error.retriable) throw new CommandError(4, error.message)
     throw error
   }

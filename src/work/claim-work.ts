@@ -5,18 +5,23 @@
 
 import { type Claim, ClaimLost, type IntendedSlice, type Intent } from '../bus/bus.ts'
 import { releaseChunk } from '../chunk.ts'
-import { failpoint } from '../failpoint.ts'
-import { sha256Hex } from '../hash.ts'
-import { sliceKey } from '../pipeline.ts'
-import type { SliceChunk, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry.ts'
-import { bury, type Dead, type DeadLetterParts } from './dead-letters.ts'
+import type { DeadLetterParts } from './dead-letters.ts'
 import type { JudgedMessage, Judging } from './judging.ts'
 import { type Message, readMessage } from './message.ts'
 import { type Patience, pause } from './patience.ts'
 import type { PoisonRate } from './poison-rate.ts'
 import type { Progress } from './progress.ts'
 import { SliceCutter, type SliceLimits } from './slice-cutter.ts'
+import { intendedSlice, SliceWriter } from './slice-writer.ts'
+
+/** A slice that this process intended and has not committed. */
+export interface Unfinished {
+  attempt: number
+  first: bigint
+  last: bigint
+}
 
 export interface ClaimTools {
   judging: Judging
@@ -28,6 +33,12 @@ export interface ClaimTools {
   sliceLimits: () => SliceLimits
   /** An intent that is older than this is renewed before an INSERT: less than half of what makes a member lost. */
   fenceMillis: number
+  /** Longer than an INSERT of an earlier holder can go on: waited for before chunks are put together otherwise. */
+  recutMillis: number
+  /** By partition: what was lost with a partition while this process lived on. */
+  unfinished: Map<number, Unfinished>
+  /** The offset that the next message of a partition will have, as far as it is known. */
+  endOf: (partition: number) => bigint | undefined
   clock: () => number
   log: Log
   /** Take no more, finish what was taken. */
@@ -40,22 +51,23 @@ export interface ClaimTools {
 const POLL_MILLIS = 200
 /** Pause before each message while too many are bad. */
 const SLOW_PACE_MILLIS = 1000
-
-interface JudgedSlice {
-  messages: readonly Message[]
-  judged: readonly JudgedMessage[]
-}
+/** A slice that so many processes died of is looked at chunk by chunk, and a chunk that they died of alone is dead. */
+const ATTEMPTS_MAX = 3
 
 export class ClaimWork {
   readonly #claim: Claim
   readonly #tools: ClaimTools
   readonly #end: AbortSignal
+  readonly #writer: SliceWriter
   #carried: Message | undefined
+  /** Messages taken and not committed. */
+  #open = 0
 
   constructor(claim: Claim, tools: ClaimTools) {
     this.#claim = claim
     this.#tools = tools
     this.#end = AbortSignal.any([claim.lost, tools.hard])
+    this.#writer = new SliceWriter(claim, tools, this.#end)
   }
 
   /**
@@ -63,24 +75,65 @@ export class ClaimWork {
    * @throws what neither waiting nor a dead letter can mend
    */
   async run(): Promise<void> {
+    const { progress } = this.#tools
     try {
       await this.#inherited()
       await this.#stream()
     } catch (error) {
       if (!(error instanceof ClaimLost) && !this.#end.aborted) throw error
-      this.#tools.progress.counts.dropped++
+      progress.counts.dropped++
+    } finally {
+      progress.open -= this.#open
     }
   }
 
   /** Repeats what an earlier holder intended: the same chunks together, before anything else. */
   async #inherited(): Promise<void> {
     const { intent } = this.#claim
-    for (const slice of intent?.slices ?? []) {
+    if (intent === undefined) return
+    for (const slice of intent.slices) {
       const messages = await this.#collectTo(slice.last)
       if (messages.length === 0) return
-      this.#tools.progress.counts.replayed++
-      await this.#store(await this.#judge(messages), intent!.attempt + 1)
+      await this.#repeat(messages, slice, intent)
     }
+  }
+
+  async #repeat(messages: readonly Message[], slice: IntendedSlice, intent: Intent): Promise<void> {
+    const { progress, log, unfinished, recutMillis } = this.#tools
+    const { partition } = this.#claim
+    progress.counts.replayed++
+    if (intendedSlice(messages).token !== slice.token)
+      log('error', 'the stream does not hold any more what an earlier worker began to store', {
+        partition,
+        first: String(slice.first),
+        last: String(slice.last),
+        messages: messages.length,
+      })
+    const mine = unfinished.get(partition)
+    // Whoever lost a partition and lives did not die of what was on it.
+    const own =
+      mine?.first === slice.first && mine.last === slice.last && mine.attempt === intent.attempt
+    const deaths = own ? intent.attempt - 1 : intent.attempt
+    const attempt = deaths + 1
+    if (deaths < ATTEMPTS_MAX || !(await this.#begun(messages)))
+      return await this.#write(await this.#judge(messages), attempt)
+    const [only] = messages
+    if (messages.length === 1) return await this.#write([givenUp(only!, deaths)], attempt)
+    log('warn', 'workers die while they store this slice; its chunks are stored one by one', {
+      partition,
+      attempts: intent.attempt,
+    })
+    await pause(recutMillis, this.#end)
+    for (const message of messages) await this.#write(await this.#judge([message]), 1)
+  }
+
+  /**
+   * Whether the store has seen the beginning of one of these chunks, and not its end. If not, whoever died did so
+   * before or after it worked with what is in them.
+   */
+  async #begun(messages: readonly Message[]): Promise<boolean> {
+    const states = await this.#tools.judging.states(messages, this.#end)
+    return [...states.values()].some(({ complete }) => !complete)
   }
 
   async #stream(): Promise<void> {
@@ -91,7 +144,7 @@ export class ClaimWork {
       if (messages.length === 0) break
       const judging = this.#judge(messages)
       const before = storing
-      storing = Promise.all([judging, before]).then(([slice]) => this.#store(slice, 1))
+      storing = Promise.all([judging, before]).then(([judged]) => this.#write(judged, 1))
       // Met below, or at the end.
       storing.catch(() => {})
       await before
@@ -120,15 +173,21 @@ export class ClaimWork {
     return this.#end.aborted ? [] : cutter.cut()
   }
 
-  /** What comes up to and with this offset, however much it is. */
+  /** What comes up to and with this offset, however much it is; empty when the end came first. */
   async #collectTo(last: bigint): Promise<Message[]> {
-    const { draining } = this.#tools
+    const { draining, endOf } = this.#tools
     const messages: Message[] = []
     while (!draining.aborted && !this.#end.aborted) {
       const message = await this.#take(POLL_MILLIS)
-      if (message === undefined) continue
-      messages.push(message)
-      if (message.delivery.offset >= last) return messages
+      if (message !== undefined) {
+        messages.push(message)
+        if (message.delivery.offset >= last) return messages
+        continue
+      }
+      // The stream has lost its end: what is left of the slice is all that there will be.
+      const end = endOf(this.#claim.partition)
+      const next = (messages.at(-1)?.delivery.offset ?? this.#claim.committed - 1n) + 1n
+      if (end !== undefined && end <= last && next >= end) return messages
     }
     return []
   }
@@ -138,89 +197,33 @@ export class ClaimWork {
     if (poison.slow) await pause(SLOW_PACE_MILLIS, this.#end)
     const delivery = await this.#claim.next(wait)
     if (delivery === undefined) return undefined
+    this.#open++
     progress.open++
     progress.lastTaken = clock()
     return readMessage(delivery)
   }
 
-  async #judge(messages: readonly Message[]): Promise<JudgedSlice> {
+  async #judge(messages: readonly Message[]): Promise<JudgedMessage[]> {
     const { judging, progress, clock, poison } = this.#tools
     const begun = clock()
     const judged = await judging.slice(messages, this.#end)
     for (const { dead } of judged) poison.note(dead.length === 0)
     progress.counts.judgeSeconds += (clock() - begun) / 1000
-    return { messages, judged }
+    return judged
   }
 
-  async #store(slice: JudgedSlice, attempt: number): Promise<void> {
-    const { messages, judged } = slice
-    const { progress, log, letters } = this.#tools
-    const chunks = judged.flatMap((one) => one.chunks)
-    const dead = judged.flatMap((one) => one.dead)
-    if (chunks.length > 0) await this.#insert(messages, chunks, attempt)
-    await bury(dead, letters, this.#end)
-    for (const one of dead) this.#told(one)
-    await this.#claim.commit(messages.at(-1)!.delivery.offset + 1n)
-    progress.counts.commits++
-    progress.lastCommit = this.#tools.clock()
-    progress.open -= messages.length
+  async #write(judged: readonly JudgedMessage[], attempt: number): Promise<void> {
+    await this.#writer.write(judged, attempt)
+    this.#open -= judged.length
+    this.#tools.progress.open -= judged.length
     for (const { owned } of judged) for (const bytes of owned) releaseChunk(bytes)
-    log('debug', 'slice stored', {
-      partition: this.#claim.partition,
-      last: String(messages.at(-1)!.delivery.offset),
-      chunks: chunks.length,
-      dead: dead.length,
-      attempt,
-    })
-  }
-
-  /** Records the intent, and inserts what is not there yet. */
-  async #insert(
-    messages: readonly Message[],
-    chunks: readonly SliceChunk[],
-    attempt: number,
-  ): Promise<void> {
-    const { patience, store, progress, clock } = this.#tools
-    const intent: Intent = { attempt, slices: [intended(messages, chunks)] }
-    await failpoint('F4_fetch_intent')
-    let fencedAt = clock()
-    await this.#claim.intend(intent)
-    await failpoint('F5_intent_insert')
-    const fence = async () => {
-      if (this.#claim.lost.aborted) throw new ClaimLost('the partition has another holder')
-      const now = clock()
-      if (now - fencedAt < this.#tools.fenceMillis) return
-      await this.#claim.intend(intent)
-      fencedAt = now
-    }
-    const begun = clock()
-    await patience.ask(() => store.insertSlice({ key: sliceKey(chunks), chunks, fence }), this.#end)
-    const { counts } = progress
-    counts.insertSeconds += (clock() - begun) / 1000
-    counts.slices++
-    counts.chunks += chunks.length
-    for (const { records } of messages) counts.records += records
-    await failpoint('F7_insert_commit')
-  }
-
-  #told({ reason, detail, message }: Dead): void {
-    const { progress, log } = this.#tools
-    progress.dead.set(reason, (progress.dead.get(reason) ?? 0) + 1)
-    const { stream, partition, offset } = message.delivery
-    log('warn', 'message given up: it is a dead letter', {
-      reason,
-      detail,
-      at: `${stream}:${partition}:${offset}`,
-    })
   }
 }
 
-/** What identifies a slice: its place, and a hash of what is stored of it. */
-function intended(messages: readonly Message[], chunks: readonly SliceChunk[]): IntendedSlice {
-  return {
-    first: messages[0]!.delivery.offset,
-    last: messages.at(-1)!.delivery.offset,
-    rows: messages.reduce((sum, { records }) => sum + records, 0),
-    token: sha256Hex(chunks.map(({ header }) => header.id).join(' ')).slice(0, 32),
-  }
+/** A chunk that processes died of, alone. */
+function givenUp(message: Message, deaths: number): JudgedMessage {
+  const { header, delivery } = message
+  const detail = `${deaths} processes died while they stored it alone`
+  const dead = { message, reason: 'killed_worker', detail, bytes: delivery.bytes, header } as const
+  return { message, chunks: [], dead: [dead], owned: [delivery.bytes] }
 }

@@ -1,7 +1,6 @@
 // The messages of a slice become what is stored of them: chunks with their judgements, pieces of chunks that killed
 // a thread, and those that are given up.
 
-import type { Outcome } from '../analyze.ts'
 import { decodeChunk } from '../chunk.ts'
 import { type JudgeThreads, ThreadDied } from '../judge-threads.ts'
 import { rulingOf } from '../pipeline.ts'
@@ -22,11 +21,23 @@ export interface JudgingParts {
   judgedKey: string
 }
 
+/** A chunk, or a piece of one, as it is to be stored. */
+export interface JudgedChunk {
+  chunk: SliceChunk
+  bytes: Uint8Array<ArrayBuffer>
+  /** Rows of both. */
+  judgements: number
+  findings: number
+}
+
 /** What came of one message. */
 export interface JudgedMessage {
   message: Message
-  /** In the order of its rows; several if it had to be split, none if all of it is dead. */
-  chunks: SliceChunk[]
+  /**
+   * In the order of its rows; several if it had to be split, none if all of it is dead, or is stored and judged
+   * already as it would be now.
+   */
+  chunks: JudgedChunk[]
   dead: Dead[]
   /** Memory that can be given back when the slice is stored. */
   owned: Uint8Array<ArrayBuffer>[]
@@ -45,14 +56,19 @@ export class Judging {
    * @throws the signal's reason; what the store says that waiting cannot mend
    */
   async slice(messages: readonly Message[], signal: AbortSignal): Promise<JudgedMessage[]> {
-    const states = await this.#states(
-      messages.flatMap(({ header }) => (header === undefined ? [] : [header.id])),
-      signal,
-    )
+    const states = await this.states(messages, signal)
     return await Promise.all(messages.map((message) => this.#message(message, states, signal)))
   }
 
-  /** How far chunks came, by one question for all. */
+  /** How far the chunks of these messages came, by one question for all. */
+  async states(
+    messages: readonly Message[],
+    signal: AbortSignal,
+  ): Promise<Map<string, ChunkState>> {
+    const ids = messages.flatMap(({ header }) => (header === undefined ? [] : [header.id]))
+    return await this.#states(ids, signal)
+  }
+
   async #states(ids: readonly string[], signal: AbortSignal): Promise<Map<string, ChunkState>> {
     if (ids.length === 0) return new Map()
     const { patience, store } = this.#parts
@@ -71,7 +87,10 @@ export class Judging {
       judged.dead.push({ message, reason, detail, bytes: delivery.bytes, header })
       return judged
     }
-    const ruling = rulingOf(states.get(header.id), this.#parts.judgedKey)
+    const state = states.get(header.id)
+    // It came twice, or an earlier attempt had all but committed it.
+    if (state?.held?.judgedKey === this.#parts.judgedKey) return judged
+    const ruling = rulingOf(state, this.#parts.judgedKey)
     try {
       const answer = await this.#alone.together(() => this.#judge(delivery.bytes, ruling))
       take(judged, delivery.bytes, ruling, answer, this.#parts.judgedKey)
@@ -139,7 +158,7 @@ export class Judging {
 /** Adds what came of a chunk or a piece. */
 function take(
   judged: JudgedMessage,
-  bytes: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
   ruling: number,
   answer: Answer,
   judgedKey: string,
@@ -149,7 +168,12 @@ function take(
     judged.dead.push({ message: judged.message, ...answer.refused, bytes, header })
     return
   }
-  const { judgements, findings }: Outcome = answer.outcome
+  const { judgements, findings, judgementRows, findingRows } = answer.outcome
   judged.owned.push(judgements, findings)
-  judged.chunks.push({ header, parts, judgements, findings, ruling, judgedKey })
+  judged.chunks.push({
+    chunk: { header, parts, judgements, findings, ruling, judgedKey },
+    bytes,
+    judgements: judgementRows,
+    findings: findingRows,
+  })
 }

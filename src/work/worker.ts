@@ -6,7 +6,7 @@ import { failpoint } from '../failpoint.ts'
 import type { JudgeThreads } from '../judge-threads.ts'
 import type { Store } from '../store/store.ts'
 import type { Log, Observed } from '../telemetry.ts'
-import { ClaimWork } from './claim-work.ts'
+import { ClaimWork, type Unfinished } from './claim-work.ts'
 import { Judging } from './judging.ts'
 import { Patience, pause } from './patience.ts'
 import { PoisonRate } from './poison-rate.ts'
@@ -21,6 +21,7 @@ export interface WorkerLimits {
   inFlightBytes: number
   /** See ClaimTools. */
   fenceMillis: number
+  recutMillis: number
   /** How long what was taken may take to be stored when the worker ends. */
   drainMillis: number
 }
@@ -30,6 +31,7 @@ export const WORKER_LIMITS: Omit<WorkerLimits, 'inFlightBytes'> = {
   slice: { chunks: 64, records: 131_072, bytes: 64 << 20, lingerMillis: 250 },
   // A third of the session of a member, after which its partitions go to another.
   fenceMillis: 10_000,
+  recutMillis: 15_000,
   drainMillis: 25_000,
 }
 
@@ -67,6 +69,9 @@ const LOOK_MILLIS = 200
 const ASK_MILLIS = 20_000
 /** A worker that never gets a partition is idle after this. */
 const NO_CLAIM_MILLIS = 30_000
+/** How long work may take to notice that it was given up. */
+const GIVE_UP_MILLIS = 1000
+const NEVER = new AbortController().signal
 /** No chunk has this id. */
 const NO_CHUNK = '00000000-0000-0000-0000-000000000000'
 /** While the store is slow, slices wait for so much longer. */
@@ -91,6 +96,7 @@ class Worker {
   readonly #draining = new AbortController()
   readonly #hard = new AbortController()
   readonly #working = new Set<Promise<void>>()
+  readonly #unfinished = new Map<number, Unfinished>()
   #failure: { error: unknown } | undefined
   #firstClaim: number | undefined
 
@@ -148,7 +154,8 @@ class Worker {
   }
 
   #work(claim: Claim): void {
-    const { parts, progress } = { parts: this.#parts, progress: this.progress }
+    const parts = this.#parts
+    const { progress } = this
     this.#firstClaim ??= parts.clock()
     progress.claims++
     parts.onClaim?.(claim)
@@ -167,6 +174,9 @@ class Worker {
       progress,
       sliceLimits: () => this.#sliceLimits(),
       fenceMillis: parts.limits.fenceMillis,
+      recutMillis: parts.limits.recutMillis,
+      unfinished: this.#unfinished,
+      endOf: (partition) => parts.source.lag().find((one) => one.partition === partition)?.end,
       clock: parts.clock,
       log: parts.log,
       draining: this.#draining.signal,
@@ -213,7 +223,9 @@ class Worker {
       })
       this.#hard.abort()
     }, limits.drainMillis)
-    await Promise.all([...this.#working])
+    // What waits ends with the signal; an INSERT that hangs does not.
+    const givenUp = aborted(this.#hard.signal).then(() => pause(GIVE_UP_MILLIS, NEVER))
+    await Promise.race([Promise.all([...this.#working]), givenUp])
     clearTimeout(late)
     await failpoint('F12_drain')
     await source.close()
@@ -250,4 +262,11 @@ class Worker {
         })
     else await pause(LOOK_MILLIS, this.#draining.signal).catch(() => {})
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
