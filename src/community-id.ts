@@ -2,6 +2,8 @@
 // both directions. Calculated once per flow, so the SHA-1 is written for exactly one block over reused arrays.
 
 import { isIpv4 } from './address.ts'
+import type { ColumnsOf } from './block.ts'
+import type { FlowColumns } from './flow.ts'
 
 const ICMP = 1
 const TCP = 6
@@ -35,8 +37,27 @@ const message = new Uint8Array(64)
 const words = new Int32Array(80)
 const digest = new Int32Array(5)
 
+/** Sources that do not tell type and code of ICMP: there its Community ID is not known. */
+const WITHOUT_ICMP_TYPES = ['aws', 'gcp', 'azure']
+
+/**
+ * The Community ID of a flow record: the one that it brings, or what its endpoints give; '' if it cannot be known.
+ * Records travel without what their endpoints give: it is a third of a compressed record. The store does the same in
+ * SQL (sql/insert/community_id.sql).
+ */
+export function recordCommunityId(columns: ColumnsOf<FlowColumns>, row: number): string {
+  const given = columns.community_id.get(row)
+  if (given !== '') return given
+  const protocol = columns.ip_proto[row]!
+  const icmp = protocol === ICMP || protocol === ICMP6
+  if (icmp && WITHOUT_ICMP_TYPES.includes(columns.source_kind.get(row))) return ''
+  const { orig_h, orig_p, resp_h, resp_p } = columns
+  const at = row * 16
+  return communityId(orig_h, at, orig_p[row]!, resp_h, at, resp_p[row]!, protocol)
+}
+
 /** Characters of a community id. */
-export const COMMUNITY_ID_LENGTH = 30
+const COMMUNITY_ID_LENGTH = 30
 
 /** Community ID v1 with seed 0: `1:` and 28 characters. Parameters as `communityIdBytes`. */
 export function communityId(...of: Parameters<typeof communityIdBytes>): string {

@@ -78,6 +78,7 @@ export const FLOW_COLUMNS = {
   inner_vlan: 'u16',
   /** uids of the enclosing tunnels, outermost first. */
   tunnel_parents: 'words',
+  /** Zeek's own; else empty, and derived from the endpoints for the store and for display. */
   community_id: 'text',
   /** 1 = orig and resp were told apart by a SYN or by the source; 0 = guessed. */
   direction_sure: 'u8',

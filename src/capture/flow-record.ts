@@ -1,7 +1,6 @@
 // Writes a flow that leaves the table as a row of FLOW_COLUMNS.
 
 import type { ChunkWriter } from '../chunk.ts'
-import { COMMUNITY_ID_LENGTH, communityIdBytes } from '../community-id.ts'
 import { DECIDERS, type EndReason, HANDSHAKES } from '../flow.ts'
 import { contextHash, type FlowKey, flowId, uidOf } from '../flow-id.ts'
 import { anomalyCodes, HISTORY_CUT } from './anomalies.ts'
@@ -101,8 +100,6 @@ export class FlowRecords {
       row,
       extra?.laterParents === undefined ? parents : [...parents, ...extra.laterParents],
     )
-    const community = communityIdBytes(ends, 0, portA, ends, 16, portB, protocol)
-    c.community_id.setBytes(row, community, 0, COMMUNITY_ID_LENGTH)
     const flags = words[at + F.FLAGS]!
     c.direction_sure[row] = (flags & F.DIRECTION_SURE) !== 0 && (flags & F.FLIPPED) === 0 ? 1 : 0
     const decided = words[at + F.DECIDED]!

@@ -4,7 +4,7 @@
 import type { FlowColumns } from '../flow.ts'
 
 /**
- * How a field is written. `source`, `uid`, `proto` and `local` are made from something other than one column;
+ * How a field is written. `source`, `uid`, `proto`, `community` and `local` are made from more than one column;
  * `number` and `time` are always set, `nonzero` and `moment` are unset at 0, `count` and `seconds` are unset at NaN, text and lists when empty.
  */
 export type FieldKind =
@@ -20,7 +20,7 @@ export type FieldKind =
   | 'nonzero'
   | 'count'
   | 'word'
-  | 'text'
+  | 'community'
   | 'words'
   | 'flag'
   | 'local'
@@ -70,7 +70,7 @@ export const FLOW_FIELDS: readonly FlowField[] = [
   same('tunnel_parents', 'words', 'set[string]'),
   same('vlan', 'nonzero', 'int'),
   same('inner_vlan', 'nonzero', 'int'),
-  same('community_id', 'text', 'string'),
+  same('community_id', 'community', 'string'),
   same('server_name', 'word', 'string'),
   same('name_source', 'word', 'string'),
   same('name_proof', 'word', 'string'),

@@ -2,7 +2,8 @@
 // the row, with the block's dictionaries turned into text at first use.
 
 import { contains, formatAddress, isIpv4, type Network } from '../address.ts'
-import type { Block, Dictionary, Texts, Words } from '../block.ts'
+import type { Block, Dictionary, Words } from '../block.ts'
+import { recordCommunityId } from '../community-id.ts'
 import type { FlowColumns } from '../flow.ts'
 import { uidOf } from '../flow-id.ts'
 import { countText, isPlain, microsText, quadText, uuidText } from './cell-text.ts'
@@ -90,9 +91,9 @@ export class FlowWriter {
           unset,
           (value) => begin + format.list(value),
         )
-      case 'text':
+      case 'community':
         return (row) => {
-          const value = (held as Texts).get(row)
+          const value = recordCommunityId(block.columns, row)
           return value === '' ? unset : begin + textOf(value, format)
         }
       default:

@@ -2,7 +2,6 @@
 // of a flow from its initiator's side; B begins it, C tells what came since, E ends it, D is a refused attempt.
 
 import type { ChunkWriter } from '../chunk.ts'
-import { communityId } from '../community-id.ts'
 import { contextHash, type FlowKey, flowId } from '../flow-id.ts'
 import { printable } from '../wire-text.ts'
 import { countOfJson, type ElementParser, listOf, member, textOf } from './element-decoder.ts'
@@ -156,8 +155,6 @@ export class AzureParser implements ElementParser {
     columns.decided_at[row] = start
     columns.end[row] = Math.max(start, time)
     columns.duration[row] = Math.max(0, time - start) / 1e6
-    if (protocol !== 1 && protocol !== 58)
-      columns.community_id.set(row, communityId(ends, 0, srcPort, ends, 16, dstPort, protocol))
     const [origPkts, origBytes, respPkts, respBytes] = tuple.counters
     columns.orig_pkts[row] = origPkts ?? Number.NaN
     columns.orig_ip_bytes[row] = origBytes ?? Number.NaN

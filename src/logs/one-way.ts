@@ -9,7 +9,6 @@
 
 import { contains, type Network } from '../address.ts'
 import type { ChunkWriter } from '../chunk.ts'
-import { communityId } from '../community-id.ts'
 import { HANDSHAKES } from '../flow.ts'
 import { type FlowKey, flowId } from '../flow-id.ts'
 import { type Half, Halves } from './halves.ts'
@@ -190,12 +189,6 @@ export class OneWayWriter {
     columns.decided_at[row] = start
     columns.end[row] = Math.max(start, end)
     columns.duration[row] = Math.max(0, end - start) / 1e6
-    // Type and code of ICMP are not in the log (the ports are 0), so its Community ID is not known.
-    if (protocol !== 1 && protocol !== 58)
-      columns.community_id.set(
-        row,
-        communityId(ends, ENDS.sender, srcPort, ends, ENDS.receiver, dstPort, protocol),
-      )
   }
 
   #endpoints(record: OneWay, senderIsOrig: boolean, columns: FlowRow, row: number): void {

@@ -2,7 +2,6 @@
 // itself was unsure it says so (`^` in history, states of a connection whose beginning it did not see).
 
 import type { ChunkWriter } from '../chunk.ts'
-import { communityId } from '../community-id.ts'
 import { contextHash, type FlowKey, flowId, flowIdOfUid } from '../flow-id.ts'
 import type { LogReport } from './log-report.ts'
 import { type FlowRow, FlowRows } from './rows.ts'
@@ -262,11 +261,7 @@ export class ZeekConn implements ZeekConsumer {
     columns.ip_proto[row] = protocol
     columns.vlan[row] = vlanOf(zeek, F.vlan, F.keyVlan)
     columns.inner_vlan[row] = vlanOf(zeek, F.innerVlan, F.keyInnerVlan)
-    const given = zeek.text(F.communityId)
-    columns.community_id.set(
-      row,
-      given === '' ? communityId(ends, 0, portA, ends, 16, portB, protocol) : given,
-    )
+    if (zeek.has(F.communityId)) columns.community_id.set(row, zeek.text(F.communityId))
   }
 
   #writeStates(zeek: ZeekRow, columns: FlowRow, row: number): void {

@@ -34,7 +34,7 @@ export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0)
     columns: [...names, ...(insert.day === undefined ? [] : ['day'])].join(', '),
     token: checked(insert.token, TOKEN),
     seconds: whole(seconds),
-    values: [...names, ...days].join(', '),
+    values: [...names.map(valueOf), ...days].join(', '),
     source:
       source === 'body'
         ? `input(${quoted(structure)})`
@@ -42,6 +42,11 @@ export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0)
     rows: rows.length === 0 ? '1' : rows.join(' AND '),
     format: source === 'body' ? 'FORMAT Native' : '',
   })
+}
+
+/** What is inserted into a column: what the block has, but for the one that records travel without. */
+function valueOf(name: string): string {
+  return name === 'community_id' ? `\n${readSql('insert/community_id').trimEnd()}\n` : name
 }
 
 function fill(text: string, words: Readonly<Record<string, string>>): string {

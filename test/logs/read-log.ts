@@ -2,11 +2,12 @@
 // overwritten after each push: a decoder only borrows them.
 
 import { formatAddress } from '../../src/address.ts'
-import type { Block } from '../../src/block.ts'
+import type { Block, ColumnsOf } from '../../src/block.ts'
 import { Dictionary, Texts } from '../../src/block.ts'
 import { ChunkWriter, chunkPart, decodeChunk, type PartName } from '../../src/chunk.ts'
+import { recordCommunityId } from '../../src/community-id.ts'
 import type { Decoder, DecodeStats } from '../../src/decoder.ts'
-import type { Columns } from '../../src/flow.ts'
+import type { Columns, FlowColumns } from '../../src/flow.ts'
 import { formatUuid } from '../../src/hash.ts'
 import { type LogFormat, type LogSettings, logDecoder } from '../../src/logs/logs.ts'
 
@@ -70,5 +71,8 @@ function rowOf(block: Block<Columns>, row: number): Row {
     else if (type === 'uuid') out[name] = formatUuid(held as Uint8Array, row * 16)
     else if (!Number.isNaN(held[row])) out[name] = held[row]
   }
+  // Records travel without the one that their endpoints give.
+  if ('community_id' in block.columns)
+    out.community_id = recordCommunityId(block.columns as unknown as ColumnsOf<FlowColumns>, row)
   return out
 }
