@@ -46,24 +46,26 @@ ALTER TABLE findings ADD COLUMN IF NOT EXISTS checksum UInt64 ALIAS cityHash64(
   )
 );
 
--- One row for each block that was inserted, chunk, ruling and day: a chunk's rows of one day go in by one INSERT, so
--- there is one row, and if there should be more, the first holds. `sum` adds up the checksums modulo 2^64, `places`
--- each times (row + 1). With d the difference to what is stored now, one changed row stands at
--- d(places) / d(sum) - 1: so it can be named. `day` is 1970-01-01 for tables without days.
--- Retention: a partition goes together with that of the tables it speaks of.
+-- One row for each chunk, ruling, day and hour of the flows: a chunk's rows of one day go in by one INSERT of one block,
+-- so there is one row of each key; where there are more (a block that came again another way), the first holds. `sum`
+-- adds up the checksums modulo 2^64, `places` each of them times (row + 1): with d the difference to what is stored
+-- now, one changed row stands at d(places) / d(sum) - 1, so it can be named. `day` is 1970-01-01 for tables without
+-- days, `hour` counts from 1970 and is 0 for tables without time.
+-- Kept as long as the rows of `chunks`, so longer than the days they speak of: that is how the auditor tells rows that
+-- retention removed, whole days of them, from rows that are missing.
 CREATE TABLE IF NOT EXISTS chunk_sums (
   table LowCardinality(String),
   chunk_id UUID,
   ruling UInt16,
   day Date,
+  hour UInt32,
   rows UInt32,
   sum UInt64,
   places UInt64,
   inserted_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = MergeTree
-PARTITION BY day
-ORDER BY (chunk_id, table, ruling, day)
+ORDER BY (chunk_id, table, ruling, day, hour)
 SETTINGS non_replicated_deduplication_window = 10000;
 
 -- They see what is inserted, and nothing that happens to it afterwards. A block whose token is known already is passed
@@ -75,11 +77,12 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM flow_records
-GROUP BY chunk_id, day;
+GROUP BY chunk_id, day, hour;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS coverage_sums TO chunk_sums AS
 SELECT
@@ -87,11 +90,12 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM coverage
-GROUP BY chunk_id, day;
+GROUP BY chunk_id, day, hour;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rejects_sums TO chunk_sums AS
 SELECT
@@ -99,6 +103,7 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   toDate(0) AS day,
+  toUInt32(0) AS hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
@@ -111,6 +116,7 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   toDate(0) AS day,
+  toUInt32(0) AS hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
@@ -123,11 +129,12 @@ SELECT
   chunk_id,
   ruling,
   day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM judgements
-GROUP BY chunk_id, ruling, day;
+GROUP BY chunk_id, ruling, day, hour;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS findings_sums TO chunk_sums AS
 SELECT
@@ -135,8 +142,9 @@ SELECT
   chunk_id,
   ruling,
   day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM findings
-GROUP BY chunk_id, ruling, day;
+GROUP BY chunk_id, ruling, day, hour;
