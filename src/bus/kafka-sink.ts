@@ -65,8 +65,6 @@ export class KafkaSink implements Sink {
       // Not used, as each message has its partition; without it kafkajs warns of a change of its default.
       createPartitioner: Partitioners.DefaultPartitioner,
       metadataMaxAge: 60_000,
-      // Each message says its partition; without one named here there is a warning at every start.
-      createPartitioner: Partitioners.DefaultPartitioner,
     })
   }
 
