@@ -34,7 +34,7 @@ export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0)
     columns: [...names, ...(insert.day === undefined ? [] : ['day'])].join(', '),
     token: checked(insert.token, TOKEN),
     seconds: whole(seconds),
-    values: [...names.map(valueOf), ...days].join(', '),
+    values: [...names.map(valueFor), ...days].join(', '),
     source:
       source === 'body'
         ? `input(${quoted(structure)})`
@@ -45,7 +45,7 @@ export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0)
 }
 
 /** What is inserted into a column: what the block has, but for the one that records travel without. */
-function valueOf(name: string): string {
+function valueFor(name: string): string {
   return name === 'community_id' ? `\n${readSql('insert/community_id').trimEnd()}\n` : name
 }
 
