@@ -235,11 +235,18 @@ describe('queries over one run', () => {
   test('every query of the folder runs, and gives the columns that the code expects', async () => {
     const params = { run: RUN, limit: 100, agent: AGENT, verdict: '', destination: '', port: 0 }
     const ids = [sampleChunk({ flows: [{ name: 'web' }] }).header.id]
-    const lists = { origins: ['tap1/abc'], lanes: 8, streams: [], firsts: [] }
+    const span = { from: MONDAY, to: MONDAY + 3_600 * SECOND, floor: '2026-01-01' }
+    const lists = { origins: ['tap1/abc'], lanes: 8, streams: [], firsts: [], tables: ['coverage'] }
     const tables: Record<string, string> = { stored_rulings: 'judgements' }
     for (const name of queryNames()) {
       const table = tables[name] ?? 'flow_records'
-      await engine.select(readSql(`queries/${name}`), { ...params, ...lists, ids, table })
+      await engine.select(readSql(`queries/${name}`), {
+        ...params,
+        ...lists,
+        ...span,
+        ids,
+        table,
+      })
     }
   })
 

@@ -10,6 +10,7 @@ import { addDoctorCommand } from './doctor.ts'
 import { errorCause } from './error-cause.ts'
 import { type ExitCause, exitCode } from './exit.ts'
 import { addFlowsCommand } from './flows.ts'
+import { addMigrateCommand } from './migrate.ts'
 import { addReplayCommand } from './replay.ts'
 import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
@@ -95,6 +96,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addScopeCommand,
     addAgentsCommand,
     addTopicsCommand,
+    addMigrateCommand,
     addDoctorCommand,
   ])
     add(program, command)

@@ -1,8 +1,12 @@
 // Brings the schema of a store up to this version: numbered files of sql/schema, each applied once, in order.
+//
+// Every statement can be run again, and a file is noted after its last one: a migration that was killed anywhere, or
+// that another process runs at the same time, is simply run once more.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
 import { type Migration, readMigrations, readSql } from './sql-files.ts'
-import { StoreSchemaError } from './store-error.ts'
+import { StoreError, StoreSchemaError } from './store-error.ts'
 
 interface Applied {
   version: number
@@ -10,23 +14,78 @@ interface Applied {
   sha256: string
 }
 
+/** One statement of a migration. */
+export interface MigrationStep {
+  version: number
+  name: string
+  sql: string
+  /** Its place in its file, from 1. */
+  statement: number
+  statements: number
+}
+
+export interface MigrateOptions {
+  /** The files to apply; those of sql/schema unless they are rewritten for a cluster. */
+  migrations?: readonly Migration[]
+  /** Told before each statement of a file that is not applied yet. */
+  onStep?: (step: MigrationStep) => void
+}
+
 /**
- * Applies what is missing. Statements are idempotent and a file is noted after its last one, so a migration that
- * was cut short is run again.
+ * Codes of what another migrator did in the same moment: ILLEGAL_COLUMN, DUPLICATE_COLUMN, TABLE_ALREADY_EXISTS,
+ * UNKNOWN_TABLE while a view is exchanged, CANNOT_ASSIGN_ALTER, and ABORTED.
+ */
+const MEANWHILE_CODES: ReadonlySet<number> = new Set([44, 15, 57, 60, 517, 236])
+const MEANWHILE_PAUSES: readonly number[] = [50, 200, 1000]
+
+/**
+ * Applies what is missing.
+ * @returns the names of the files that were applied
  * @throws StoreSchemaError if the store was written by a newer version, or a file changed after it was applied
  */
-export async function migrate(engine: Engine): Promise<void> {
-  const migrations = readMigrations()
+export async function migrate(engine: Engine, options: MigrateOptions = {}): Promise<string[]> {
+  const migrations = options.migrations ?? readMigrations()
   // The first file makes the table that remembers the others.
-  for (const statement of migrations[0]!.statements) await engine.command(statement)
-  const applied = (await engine.select(readSql('queries/schema_migrations'), {})) as Applied[]
+  for (const statement of migrations[0]!.statements) await again(engine, statement)
+  const pending = await pendingMigrations(engine, migrations)
+  for (const { version, name, sha256, statements } of pending) {
+    for (const [at, sql] of statements.entries()) {
+      options.onStep?.({ version, name, sql, statement: at + 1, statements: statements.length })
+      await again(engine, sql)
+    }
+    await engine.command(noteSql(version, name, sha256))
+  }
+  return pending.map(({ name }) => name)
+}
+
+/** Runs a statement; once more if somebody else was just at the same. */
+async function again(engine: Engine, sql: string): Promise<void> {
+  for (const pause of MEANWHILE_PAUSES)
+    try {
+      return await engine.command(sql)
+    } catch (error) {
+      if (!(error instanceof StoreError && MEANWHILE_CODES.has(error.code ?? -1))) throw error
+      await sleep(pause)
+    }
+  return engine.command(sql)
+}
+
+/**
+ * The files that are not applied yet. Changes nothing.
+ * @throws StoreSchemaError if the store was written by a newer version, or a file changed after it was applied
+ */
+export async function pendingMigrations(
+  engine: Engine,
+  migrations: readonly Migration[] = readMigrations(),
+): Promise<Migration[]> {
+  const [table] = await engine.select(readSql('queries/schema_there'), {})
+  const applied =
+    (table as { there: number }).there === 1
+      ? ((await engine.select(readSql('queries/schema_migrations'), {})) as Applied[])
+      : []
   checkApplied(engine.address, migrations, applied)
   const done = new Set(applied.map((one) => one.version))
-  for (const migration of migrations) {
-    if (done.has(migration.version)) continue
-    for (const statement of migration.statements) await engine.command(statement)
-    await engine.command(noteSql(migration))
-  }
+  return migrations.filter((migration) => !done.has(migration.version))
 }
 
 /**
@@ -35,18 +94,15 @@ export async function migrate(engine: Engine): Promise<void> {
  */
 export async function checkSchema(engine: Engine): Promise<void> {
   const migrations = readMigrations()
-  const [table] = await engine.select(readSql('queries/schema_there'), {})
-  const applied =
-    (table as { there: number }).there === 1
-      ? ((await engine.select(readSql('queries/schema_migrations'), {})) as Applied[])
-      : []
-  checkApplied(engine.address, migrations, applied)
-  const done = new Set(applied.map((one) => one.version))
-  const missing = migrations.filter((migration) => !done.has(migration.version))
-  if (missing.length > 0)
-    throw new StoreSchemaError(
-      `the store at ${engine.address} ${applied.length === 0 ? 'has no schema yet' : `has an older schema (${missing[0]!.name} is missing)`}: run bailiwick migrate --store ${engine.address} first`,
-    )
+  const pending = await pendingMigrations(engine, migrations)
+  if (pending.length === 0) return
+  const what =
+    pending.length === migrations.length
+      ? 'has no schema yet'
+      : `has an older schema (${pending[0]!.name} is missing)`
+  throw new StoreSchemaError(
+    `the store at ${engine.address} ${what}: run bailiwick migrate --store ${engine.address} first`,
+  )
 }
 
 function checkApplied(
@@ -68,9 +124,9 @@ function checkApplied(
 }
 
 /** Name and hash are of our own files and hold neither quotes nor backslashes. */
-function noteSql(migration: Migration): string {
+function noteSql(version: number, name: string, sha256: string): string {
   return readSql('insert/migration')
-    .replace('<version>', String(migration.version))
-    .replace('<name>', migration.name)
-    .replace('<sha256>', migration.sha256)
+    .replace('<version>', String(version))
+    .replace('<name>', name)
+    .replace('<sha256>', sha256)
 }

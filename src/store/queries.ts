@@ -178,6 +178,63 @@ export interface WatermarkRow {
   highest: number
 }
 
+/** Sums over judgements that hold; bytes as seen from the judged side. */
+interface HourSums {
+  judgements: number
+  findings: number
+  bytes_out: number
+  bytes_in: number
+  /** The highest. */
+  score: number
+}
+
+export interface SocHourRow extends HourSums {
+  hour_start: number
+  verdict: Verdict
+  records: number
+}
+
+export interface SocVerdictRow extends HourSums {
+  verdict: Verdict
+  grade: Grade
+  agents: number
+  destinations: number
+}
+
+export interface SocAgentRow extends HourSums, Record<Verdict, number> {
+  agent: string
+  destinations: number
+  first_hour: number
+  last_hour: number
+}
+
+export interface SocDestinationRow extends HourSums {
+  destination: string
+  direction: 'egress' | 'ingress'
+  agents: number
+  out_of_scope: number
+  first_hour: number
+  last_hour: number
+}
+
+/** A sum by hour that is not what the judgements beneath add up to. */
+export interface AuditHourRow {
+  chunk_id: string
+  ruling: number
+  hour: string
+  verdict: Verdict
+  agent: string
+  destination: string
+  judged: number
+  told: number
+}
+
+/** A span of time: hours that begin in it, its end not included. */
+interface Span {
+  from: number
+  to: number
+}
+
 interface OfRun {
   run: string
 }
@@ -203,6 +260,12 @@ export interface StoreQueries {
     row: MismatchRow
   }
   alerts: { params: Limited; row: AlertRow }
+  soc_by_hour: { params: Span & Limited; row: SocHourRow }
+  soc_by_verdict: { params: Span; row: SocVerdictRow }
+  soc_by_agent: { params: Span & Limited; row: SocAgentRow }
+  /** An empty agent means any. */
+  soc_by_destination: { params: Span & Limited & { agent: string }; row: SocDestinationRow }
+  audit_hours: { params: Limited; row: AuditHourRow }
   /** Lanes of which nothing is settled are left out: their next is the lane itself. `lanes` 1 is the whole origin. */
   origin_watermarks: { params: { origins: readonly string[]; lanes: number }; row: WatermarkRow }
   audit_chunks: { params: Limited; row: AuditRow }

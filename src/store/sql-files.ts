@@ -29,6 +29,17 @@ export function readSql(path: string): string {
   return text
 }
 
+/** Statements of sql/<path>.sql, with <words> filled in: numbers, days and names of our own. */
+export function readStatements(path: string, words: Readonly<Record<string, string>>): string[] {
+  return splitStatements(readSql(path)).map((statement) =>
+    statement.replace(/<([a-z]+)>/g, (_, name: string) => {
+      const word = words[name]
+      if (word === undefined) throw new Error(`sql/${path}.sql asks for <${name}>`)
+      return word
+    }),
+  )
+}
+
 /** Names of the files in sql/queries, without their ending. */
 export function queryNames(): string[] {
   return sqlNames('queries')

@@ -1,19 +1,15 @@
 // The store: ClickHouse, embedded or server, behind one door. Rows go in as slices, once; everything that comes
 // out is a query of sql/queries by its name. It lives on the main thread.
 
-import { rmSync } from 'node:fs'
 import { Block } from '../block.ts'
 import type { Columns } from '../flow.ts'
 import { encodeBlock } from '../native.ts'
 import type { ChunkState } from './chunk-state.ts'
-import { temporaryDirectory } from './directory.ts'
-import { openEmbedded } from './embedded.ts'
 import type { Engine } from './engine.ts'
-import { ENGINE_BYTES_DEFAULT, ENGINE_BYTES_MIN } from './engine-config.ts'
 import { checkSchema, migrate } from './migrate.ts'
 import { type DeadLetterNote, noteDeadLetters, noteStream, type StreamNote } from './notes.ts'
+import { openEngine } from './open-engine.ts'
 import type { QueryName, StoreQueries } from './queries.ts'
-import { openServer } from './server.ts'
 import { chunkStates, insertBlock, insertSlice, type Slice } from './slice.ts'
 import { readSql } from './sql-files.ts'
 import type { StoreTarget } from './store-target.ts'
@@ -69,10 +65,7 @@ export interface Store {
  * @throws StoreLockedError, StoreUnreachableError, StoreAccessError, StoreSchemaError, StoreError
  */
 export async function openStore(target: StoreTarget, options: StoreOptions = {}): Promise<Store> {
-  const memoryBytes = options.memoryBytes ?? ENGINE_BYTES_DEFAULT
-  if (!(memoryBytes >= ENGINE_BYTES_MIN))
-    throw new RangeError(`the engine needs at least ${ENGINE_BYTES_MIN} bytes`)
-  const engine = await openEngine(target, Math.floor(memoryBytes))
+  const engine = await openEngine(target, options.memoryBytes)
   try {
     if (options.schema === 'check') await checkSchema(engine)
     else await migrate(engine)
@@ -81,19 +74,6 @@ export async function openStore(target: StoreTarget, options: StoreOptions = {})
     throw error
   }
   return new EngineStore(engine, target.kind === 'temporary')
-}
-
-async function openEngine(target: StoreTarget, memoryBytes: number): Promise<Engine> {
-  if (target.kind === 'server') return openServer(target)
-  if (target.kind === 'directory')
-    return openEmbedded(target.path, { memoryBytes, temporary: false })
-  const path = temporaryDirectory()
-  try {
-    return await openEmbedded(path, { memoryBytes, temporary: true })
-  } catch (error) {
-    rmSync(path, { recursive: true, force: true })
-    throw error
-  }
 }
 
 const RUN_CHUNKS_COLUMNS = {

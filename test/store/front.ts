@@ -91,21 +91,24 @@ const OF_THE_MOMENT: Readonly<Record<string, string>> = {
   stream_notes: 'noted_at',
   chunk_sums: 'inserted_at',
   judged_hours: '',
+  retention: 'set_at',
+  expired_chunks: '',
+  expired_origins: '',
 }
 
 /** Every table of a store: how many rows it has, and a hash of them whatever their order. */
 export async function contentOf(front: Front): Promise<Record<string, unknown>> {
   const tables = await front.rows(
-    `SELECT name FROM system.tables
+    `SELECT name, engine FROM system.tables
     WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name`,
   )
   const content: Record<string, unknown> = {}
-  for (const { name } of tables) {
+  for (const { name, engine } of tables) {
     const except = OF_THE_MOMENT[String(name)]
     if (except === undefined) throw new Error(`say in OF_THE_MOMENT what of ${name} is compared`)
     const columns = except === '' ? '*' : `* EXCEPT (${except})`
     const [row] = await front.rows(
-      `SELECT toString(count()) AS rows, toString(sum(cityHash64(formatRow('TSV', ${columns})))) AS hash FROM ${name}`,
+      `SELECT toString(count()) AS rows, toString(sum(cityHash64(formatRow('TSV', ${columns})))) AS hash FROM ${name} ${engine === 'MergeTree' ? '' : 'FINAL'}`,
     )
     content[String(name)] = row
   }
