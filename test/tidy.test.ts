@@ -420,6 +420,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   // What settings there are, and what each may hold.
   'src/setting-kinds.ts': 'test/settings.test.ts',
   'src/setting-table.ts': 'test/settings.test.ts',
+  // A look at a journal, by the command that looks.
+  'src/bus/journal-look.ts': 'test/cli/inspect.test.ts',
   // The process itself: streams, signals, exit code.
   'src/cli/main.ts': 'test/cli/process.test.ts',
   // The whole job, by the stories and by the command.

@@ -2,6 +2,9 @@
 // a stream of their own, so that they can be looked at, mended and sent again.
 //
 //   "BWD1" | u32 length of the header | header (JSON, UTF-8) | the bytes as they came
+//
+// A letter that was sent again has a mark behind it on the same stream, under the same key, and so in the same
+// partition: "BWR1" | JSON {"v":1,"id":…,"at":…}.
 
 import { contentUuid, formatUuid } from '../hash.ts'
 import { printable } from '../wire-text.ts'
@@ -84,13 +87,70 @@ export function decodeDeadLetter(bytes: Uint8Array): { letter: DeadLetter; bytes
     throw wrong('it does not begin with BWD1')
   const size = buffer.readUInt32LE(4)
   if (size > HEADER_BYTES_MAX || 8 + size > buffer.length) throw wrong('its header is cut')
-  let parsed: { v?: unknown } & DeadLetter
+  let parsed: unknown
   try {
     parsed = JSON.parse(buffer.toString('utf8', 8, 8 + size))
   } catch {
     throw wrong('its header is not JSON')
   }
-  if (parsed.v !== 1) throw wrong('its version is not known')
-  const { v: _, ...letter } = parsed
+  const letter = checkLetter(parsed)
+  if (typeof letter === 'string') throw wrong(letter)
   return { letter, bytes: bytes.subarray(8 + size) }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0
+
+/** A letter of what was parsed, or what is wrong with it: anybody may have written it. */
+function checkLetter(parsed: unknown): DeadLetter | string {
+  if (typeof parsed !== 'object' || parsed === null) return 'its header is no object'
+  const { v, chunk, ...given } = parsed as Record<string, unknown>
+  if (v !== 1) return 'its version is not known'
+  const { id, reason, detail, stream, partition, offset, key, version } = given
+  if (typeof id !== 'string' || !UUID.test(id)) return 'its id is no UUID'
+  const known = DEAD_REASONS.find((one) => one === reason)
+  if (known === undefined) return 'its reason is not known'
+  for (const text of [detail, stream, offset, key, version])
+    if (typeof text !== 'string') return 'its header is incomplete'
+  if (!/^\d{1,19}$/.test(String(offset))) return 'its offset is no number'
+  for (const number of [partition, given.acceptedAt, given.diedAt])
+    if (!isCount(number)) return 'its header is incomplete'
+  const letter = { ...given, reason: known } as DeadLetter
+  if (chunk === undefined) return letter
+  if (typeof chunk !== 'object' || chunk === null) return 'its chunk is no object'
+  const { sensor, origin, seq, piece, flowRecords, hours } = chunk as Record<string, unknown>
+  for (const text of [sensor, origin, piece, (chunk as Record<string, unknown>).id])
+    if (typeof text !== 'string') return 'its chunk is incomplete'
+  if (!isCount(seq) || !isCount(flowRecords) || !Array.isArray(hours))
+    return 'its chunk is incomplete'
+  return { ...letter, chunk: chunk as DeadChunk }
+}
+
+/** That a letter was sent again. */
+export interface RedriveMark {
+  id: string
+  /** Milliseconds since 1970. */
+  at: number
+}
+
+const MARK_MAGIC = Buffer.from('BWR1')
+const MARK_BYTES_MAX = 1024
+
+export function encodeRedriveMark({ id, at }: RedriveMark): Uint8Array {
+  return Buffer.concat([MARK_MAGIC, Buffer.from(JSON.stringify({ v: 1, id, at }))])
+}
+
+/** Undefined if the bytes are no mark. */
+export function decodeRedriveMark(bytes: Uint8Array): RedriveMark | undefined {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (buffer.length > MARK_BYTES_MAX || !buffer.subarray(0, 4).equals(MARK_MAGIC)) return undefined
+  try {
+    const { v, id, at } = JSON.parse(buffer.toString('utf8', 4)) as Record<string, unknown>
+    if (v === 1 && typeof id === 'string' && UUID.test(id) && isCount(at)) return { id, at }
+  } catch {
+    // Falls through: no mark.
+  }
+  return undefined
 }

@@ -6,10 +6,12 @@ import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
 import { addAgentsCommand } from './agents.ts'
+import { addDlqCommand } from './dlq.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { errorCause } from './error-cause.ts'
 import { type ExitCause, exitCode } from './exit.ts'
 import { addFlowsCommand } from './flows.ts'
+import { addInspectCommand } from './inspect.ts'
 import { addMigrateCommand } from './migrate.ts'
 import { addReplayCommand } from './replay.ts'
 import { addScopeCommand } from './scope.ts'
@@ -97,6 +99,8 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addAgentsCommand,
     addTopicsCommand,
     addMigrateCommand,
+    addDlqCommand,
+    addInspectCommand,
     addDoctorCommand,
   ])
     add(program, command)
