@@ -50,7 +50,7 @@ ALTER TABLE findings ADD COLUMN IF NOT EXISTS checksum UInt64 ALIAS cityHash64(
 -- so there is one row of each key; where there are more (a block that came again another way), the first holds. `sum`
 -- adds up the checksums modulo 2^64, `places` each of them times (row + 1): with d the difference to what is stored
 -- now, one changed row stands at d(places) / d(sum) - 1, so it can be named. `day` is 1970-01-01 for tables without
--- days, `hour` counts from 1970 and is 0 for tables without time.
+-- days, `flow_hour` counts from 1970 and is 0 for tables without time.
 -- Kept as long as the rows of `chunks`, so longer than the days they speak of: that is how the auditor tells rows that
 -- retention removed, whole days of them, from rows that are missing.
 CREATE TABLE IF NOT EXISTS chunk_sums (
@@ -58,14 +58,14 @@ CREATE TABLE IF NOT EXISTS chunk_sums (
   chunk_id UUID,
   ruling UInt16,
   day Date,
-  hour UInt32,
+  flow_hour UInt32,
   rows UInt32,
   sum UInt64,
   places UInt64,
   inserted_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = MergeTree
-ORDER BY (chunk_id, table, ruling, day, hour)
+ORDER BY (chunk_id, table, ruling, day, flow_hour)
 SETTINGS non_replicated_deduplication_window = 10000;
 
 -- They see what is inserted, and nothing that happens to it afterwards. A block whose token is known already is passed
@@ -77,12 +77,12 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   day,
-  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM flow_records
-GROUP BY chunk_id, day, hour;
+GROUP BY chunk_id, day, flow_hour;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS coverage_sums TO chunk_sums AS
 SELECT
@@ -90,12 +90,12 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   day,
-  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM coverage
-GROUP BY chunk_id, day, hour;
+GROUP BY chunk_id, day, flow_hour;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rejects_sums TO chunk_sums AS
 SELECT
@@ -103,7 +103,7 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   toDate(0) AS day,
-  toUInt32(0) AS hour,
+  toUInt32(0) AS flow_hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
@@ -116,7 +116,7 @@ SELECT
   chunk_id,
   toUInt16(0) AS ruling,
   toDate(0) AS day,
-  toUInt32(0) AS hour,
+  toUInt32(0) AS flow_hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
@@ -129,12 +129,12 @@ SELECT
   chunk_id,
   ruling,
   day,
-  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM judgements
-GROUP BY chunk_id, ruling, day, hour;
+GROUP BY chunk_id, ruling, day, flow_hour;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS findings_sums TO chunk_sums AS
 SELECT
@@ -142,9 +142,87 @@ SELECT
   chunk_id,
   ruling,
   day,
-  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS hour,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
   count() AS rows,
   sum(checksum) AS sum,
   sum(checksum * (row + 1)) AS places
 FROM findings
-GROUP BY chunk_id, ruling, day, hour;
+GROUP BY chunk_id, ruling, day, flow_hour;
+
+-- The same of what is stored now.
+CREATE OR REPLACE VIEW chunk_sums_now AS
+SELECT
+  'flow_records' AS table,
+  chunk_id,
+  toUInt16(0) AS ruling,
+  day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
+  count() AS rows,
+  sum(checksum) AS sum,
+  sum(checksum * (row + 1)) AS places
+FROM flow_records
+GROUP BY chunk_id, day, flow_hour
+UNION ALL
+SELECT
+  'coverage' AS table,
+  chunk_id,
+  toUInt16(0) AS ruling,
+  day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
+  count() AS rows,
+  sum(checksum) AS sum,
+  sum(checksum * (row + 1)) AS places
+FROM coverage
+GROUP BY chunk_id, day, flow_hour
+UNION ALL
+SELECT
+  'rejects' AS table,
+  chunk_id,
+  toUInt16(0) AS ruling,
+  toDate(0) AS day,
+  toUInt32(0) AS flow_hour,
+  count() AS rows,
+  sum(checksum) AS sum,
+  sum(checksum * (row + 1)) AS places
+FROM rejects
+GROUP BY chunk_id
+UNION ALL
+SELECT
+  'announced' AS table,
+  chunk_id,
+  toUInt16(0) AS ruling,
+  toDate(0) AS day,
+  toUInt32(0) AS flow_hour,
+  count() AS rows,
+  sum(checksum) AS sum,
+  sum(checksum * (row + 1)) AS places
+FROM announced
+GROUP BY chunk_id
+UNION ALL
+SELECT
+  'judgements' AS table,
+  chunk_id,
+  ruling,
+  day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
+  count() AS rows,
+  sum(checksum) AS sum,
+  sum(checksum * (row + 1)) AS places
+FROM judgements
+GROUP BY chunk_id, ruling, day, flow_hour
+UNION ALL
+SELECT
+  'findings' AS table,
+  chunk_id,
+  ruling,
+  day,
+  toUInt32(intDiv(greatest(toUnixTimestamp64Micro(ts), 0), 3600000000)) AS flow_hour,
+  count() AS rows,
+  sum(checksum) AS sum,
+  sum(checksum * (row + 1)) AS places
+FROM findings
+GROUP BY chunk_id, ruling, day, flow_hour;
+
+-- The auditor asks for chunks by when they were stored. Chunks of one time lie together only in young parts, and those
+-- are what it asks for most.
+ALTER TABLE chunks ADD INDEX IF NOT EXISTS stored_at stored_at TYPE minmax GRANULARITY 1;
