@@ -39,8 +39,7 @@ SETTINGS mutations_sync = 2;
 ALTER TABLE announced DELETE WHERE chunk_id NOT IN (SELECT chunk_id FROM chunks)
 SETTINGS mutations_sync = 2;
 
-ALTER TABLE chunk_sums DELETE IN PARTITION '1970-01-01'
-WHERE chunk_id NOT IN (SELECT chunk_id FROM chunks)
+ALTER TABLE chunk_sums DELETE WHERE chunk_id NOT IN (SELECT chunk_id FROM chunks)
 SETTINGS mutations_sync = 2;
 
 ALTER TABLE expired_chunks DELETE WHERE chunk_id NOT IN (SELECT chunk_id FROM chunks)

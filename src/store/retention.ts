@@ -9,7 +9,6 @@ export const DAY_TABLES = [
   'judged_hours',
   'findings',
   'judgements',
-  'chunk_sums',
   'coverage',
   'flow_records',
 ] as const
