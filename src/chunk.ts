@@ -9,6 +9,7 @@
 import { Block } from './block.ts'
 import type { ChunkHeader, ChunkPart, PartName } from './chunk-header.ts'
 import { CHUNK_VERSION, ChunkError, checkHeader, hoursOf, PART_NAMES } from './chunk-header.ts'
+import { type ChunkPlace, type ResumeAt, Resumption } from './chunk-resume.ts'
 import {
   ANNOUNCED_COLUMNS,
   type AnnouncedColumns,
@@ -67,20 +68,36 @@ export class ChunkWriter {
   readonly sensor: string
   /** Flow records written so far, in all chunks. */
   flowCount = 0
+  #coverageCount = 0
+  #rejectCount = 0
   readonly #origin: ChunkOrigin
   readonly #emit: (chunk: Uint8Array<ArrayBuffer>) => void
   #seq = 0
+  /** Set until the rows that were sent earlier are behind us. */
+  #resuming: Resumption | undefined
 
-  /** @param emit takes each finished chunk; it owns its memory and may be transferred. */
-  constructor(origin: ChunkOrigin, emit: (chunk: Uint8Array<ArrayBuffer>) => void) {
+  /**
+   * @param emit takes each finished chunk; it owns its memory and may be transferred.
+   * @param resume goes on after an earlier reading: its last chunk is emitted once more, nothing before it
+   */
+  constructor(
+    origin: ChunkOrigin,
+    emit: (chunk: Uint8Array<ArrayBuffer>) => void,
+    resume?: ResumeAt,
+  ) {
     this.sensor = origin.sensor
     this.#origin = origin
     this.#emit = emit
+    if (resume !== undefined) {
+      this.#resuming = new Resumption(resume)
+      this.#seq = resume.seq
+    }
   }
 
   /** A new, empty flow record (sensor and source_kind are the caller's to set); its row in `flows`. */
   flow(): number {
     const { flows } = this
+    if (this.#resuming !== undefined) this.#goOn()
     if (flows.rows >= CHUNK_RECORDS_MAX) this.#cut(false)
     // The weight is summed over columns, so it is looked at only now and then.
     else if ((flows.rows & 1023) === 1023 && flows.textWeight > CHUNK_TEXT_MAX) this.#cut(false)
@@ -97,7 +114,9 @@ export class ChunkWriter {
     metric: string
     value: number
   }): void {
+    if (this.#resuming !== undefined) this.#goOn()
     if (this.coverage.rows >= CHUNK_NOTES_MAX) this.#cut(false)
+    this.#coverageCount++
     const at = this.coverage.add()
     const c = this.coverage.columns
     c.sensor.set(at, this.sensor)
@@ -118,7 +137,9 @@ export class ChunkWriter {
     detail: string
     sample: string
   }): void {
+    if (this.#resuming !== undefined) this.#goOn()
     if (this.rejects.rows >= CHUNK_NOTES_MAX) this.#cut(false)
+    this.#rejectCount++
     const at = this.rejects.add()
     const c = this.rejects.columns
     c.sensor.set(at, this.sensor)
@@ -140,14 +161,45 @@ export class ChunkWriter {
     return this.#seq
   }
 
+  /** Rows written so far, in all chunks: where the next cut will be. */
+  get place(): ChunkPlace {
+    return {
+      flow_records: this.flowCount,
+      coverage: this.#coverageCount,
+      rejects: this.#rejectCount,
+    }
+  }
+
+  /** Whether what an earlier reading had sent is behind us; `diverged`: it will never be, and nothing is emitted. */
+  get resumed(): 'not yet' | 'yes' | 'diverged' {
+    const { state } = this.#resuming ?? { state: 'done' }
+    return state === 'done' ? 'yes' : state === 'diverged' ? 'diverged' : 'not yet'
+  }
+
   /** Cuts what is there, if anything: where it was cut is up to the caller, who must cut there again. */
   cut(): void {
-    if (this.pending > 0) this.#cut(false)
+    if (this.#resuming !== undefined) this.#goOn()
+    if (this.pending > 0 && this.#resuming === undefined) this.#cut(false)
   }
 
   /** Ends the input: emits the last chunk, which may hold no flow. */
   end(): void {
+    if (this.#resuming !== undefined) this.#goOn()
     this.#cut(true)
+  }
+
+  /** What an earlier reading has sent is made again up to its last cut. */
+  #goOn(): void {
+    const resuming = this.#resuming!
+    const step = resuming.step(this.place)
+    if (step === 'discard' || step === 'diverged') this.#clear()
+    if (step !== 'cut') return
+    this.#resuming = undefined
+    this.#cut(false)
+  }
+
+  #clear(): void {
+    for (const table of PART_NAMES) this.#block(table).clear()
   }
 
   #block(table: PartName): Block<Columns> {
@@ -156,6 +208,11 @@ export class ChunkWriter {
   }
 
   #cut(last: boolean): void {
+    // Sent before, or not the input that it was: the rows go.
+    if (this.#resuming !== undefined) {
+      this.#clear()
+      return
+    }
     const tables = PART_NAMES.filter((table) => this.#block(table).rows > 0)
     const blocks = tables.map((table) => this.#block(table))
     const bodies = encodeBlocks(blocks)

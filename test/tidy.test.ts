@@ -68,6 +68,7 @@ const GROUND = [
   'address.ts',
   'block.ts',
   'chunk-header.ts',
+  'chunk-resume.ts',
   'chunk-split.ts',
   'chunk.ts',
   'community-id.ts',

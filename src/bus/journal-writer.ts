@@ -60,6 +60,8 @@ export class JournalWriter {
     waitedForRoom: 0,
     waitedForDisk: 0,
   }
+  /** What appends wait for now: the consumer to make room, or room on the disk. */
+  waitsFor: 'room' | 'disk' | undefined
   /** Called when more is durable. */
   onDurable: () => void = () => {}
   /** Called once, when the process must end. */
@@ -102,6 +104,10 @@ export class JournalWriter {
   /** The id after the last record. */
   get end(): bigint {
     return this.#follows
+  }
+  /** The id that the next record gets. */
+  get nextId(): bigint {
+    return this.#nextId
   }
   get bytes(): number {
     return this.segments.reduce((sum, segment) => sum + segment.durable, 0)
@@ -217,10 +223,12 @@ export class JournalWriter {
       where: this.#directory,
       detail: `the journal holds ${this.bytes} of ${this.#settings.maxBytes} bytes; waiting for its consumer`,
     })
+    this.waitsFor = 'room'
     await new Promise<void>((resolve) => {
       this.#wakeForRoom = resolve
       if (this.#closed || this.#fault !== undefined) resolve()
     })
+    this.waitsFor = undefined
     this.#wakeForRoom = undefined
   }
 
@@ -315,11 +323,13 @@ export class JournalWriter {
     for (let told = false; ; told = true) {
       try {
         await write()
+        this.waitsFor = undefined
         if (told) this.#tell({ kind: 'recovered', where: this.#directory, detail: 'room on disk' })
         return
       } catch (error) {
         if (!isNoSpace(error) || this.#closed) throw error
         this.counters.waitedForDisk++
+        this.waitsFor = 'disk'
         if (!told)
           this.#tell({
             kind: 'full',

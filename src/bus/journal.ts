@@ -8,6 +8,7 @@ import {
   BusFault,
   type Claim,
   ClaimLost,
+  type Delivery,
   type Lag,
   newSourceCounters,
   type Outgoing,
@@ -116,6 +117,45 @@ export class Journal {
   get counters(): JournalCounters {
     const { counters, bytes, segments } = this.#writer
     return { ...counters, bytes, segments: segments.length, tornBytes: this.#tornBytes }
+  }
+
+  /** What appends wait for now, if they do: the consumer to make room, or room on the disk. */
+  get waitsFor(): 'room' | 'disk' | undefined {
+    return this.#writer.waitsFor
+  }
+
+  /** Everything before this id is done with, by the last durable checkpoint. */
+  get committed(): bigint {
+    return this.#checkpoint.next
+  }
+
+  /** The id of the next record: no record that is there has this one or a higher one. */
+  get nextId(): bigint {
+    return this.#writer.nextId
+  }
+
+  /**
+   * Reads what is durable now, from this id on as far as it is still there. Changes nothing: whoever consumes the
+   * journal gets it all the same. Damage is passed over, and told to the consumer when it comes there.
+   */
+  async *recordsFrom(id: bigint): AsyncGenerator<Delivery, void, void> {
+    const reader = new JournalReader(
+      this.#settings,
+      this.#disk,
+      () => {},
+      this.#writer,
+      newSourceCounters(),
+    )
+    try {
+      for (let next = id; ; ) {
+        const record = await reader.next(next)
+        if (record === undefined) return
+        yield record
+        next = record.offset + 1n
+      }
+    } finally {
+      await reader.close()
+    }
   }
 
   /** What went wrong for good, if anything. The process must end with code 70. */

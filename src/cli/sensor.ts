@@ -7,7 +7,9 @@ import { KafkaSink } from '../bus/kafka-sink.ts'
 import { reportInput } from '../report.ts'
 import type { SensorEvent, SensorSettings } from '../sensor.ts'
 import type { Settings } from '../settings.ts'
-import { isRefusal, shipInputs } from '../ship/ship.ts'
+import { readFiles } from '../ship/read-files.ts'
+import { isRefusal, ship } from '../ship/ship.ts'
+import type { Shipper } from '../ship/shipper.ts'
 import { Spool, tellTrouble } from '../ship/spool.ts'
 import type { Log } from '../telemetry.ts'
 import { startThreads } from '../threads.ts'
@@ -18,6 +20,7 @@ import { inputCause } from './inputs-told.ts'
 import { type Running, runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { startProgress } from './progress.ts'
+import { count } from './text-table.ts'
 import { untilAborted } from './until-aborted.ts'
 
 const EXAMPLES = `Examples:
@@ -40,56 +43,94 @@ export function addSensorCommand(program: Command, parts: CommandParts): void {
       needed(settings.kafka.brokers, 'kafka.brokers')
       needed(settings.sensor.spool, 'sensor.spool')
       await runLongRunning(parts, 'sensor', settings, (running) =>
-        ship(paths, settings, running, parts),
+        runSensor(paths, settings, running, parts),
       )
     },
   )
 }
 
-async function ship(
+async function runSensor(
   paths: string[],
   settings: Settings,
-  { log, signal }: Running,
+  { log, signal, observe }: Running,
   parts: CommandParts,
 ): Promise<void> {
-  const terminal = parts.terminal()
   const spool = await openSpool(settings, log)
   const client = `${settings.kafka.clientId}-sensor-${settings.sensor.id}`
   const sink = new KafkaSink(
     { ...kafkaSettings(settings, client, log), topic: CHUNK_STREAM },
     (trouble) => tellTrouble(log, 'kafka', trouble),
   )
-  const threads = startThreads(1)
-  const progress = startProgress(
-    { ...terminal, quiet: terminal.quiet || !terminal.errIsTerminal },
-    true,
-    () => performance.now(),
-  )
   try {
-    const decoding = threads.decode(paths, sensorOf(settings), progress.at)
-    const { chunks, flowRecords, drained } = await shipInputs({
-      events: untilAborted(decoding, signal),
+    const shipped = await ship({
+      sensor: settings.sensor.id,
       spool,
       sink,
       log,
       signal,
-      inputOver: (event) => tellInput(event, log, parts.causes),
+      read: (shipper) => readPaths(paths, settings, shipper, log, signal, parts),
+      whenRefused: 'end',
+      observe,
     })
-    progress.stop()
+    const { chunks, flowRecords, known, drained } = shipped
     log('info', drained ? 'everything is sent' : 'what is not sent yet waits in the spool', {
       chunks,
       flow_records: flowRecords,
+      known_chunks: known,
     })
+    parts.causes.push(...lossCauses(spool))
   } catch (error) {
     if (isRefusal(error))
       throw new CommandError(4, `${error.message}; what was read waits in the spool`)
     throw error
   } finally {
+    await spool.close()
+  }
+}
+
+async function readPaths(
+  paths: readonly string[],
+  settings: Settings,
+  shipper: Shipper,
+  log: Log,
+  signal: AbortSignal,
+  parts: CommandParts,
+): Promise<void> {
+  const terminal = parts.terminal()
+  const threads = startThreads(1)
+  const quiet = terminal.quiet || !terminal.errIsTerminal
+  const progress = startProgress({ ...terminal, quiet }, true, () => performance.now())
+  try {
+    const changing = await readFiles(paths, {
+      decode: (some) => untilAborted(threads.decode(some, sensorOf(settings), progress.at), signal),
+      shipper,
+      log,
+      signal,
+      inputOver: (event) => tellInput(event, log, parts.causes),
+    })
+    for (const source of changing) {
+      const words = `${printable(source)}: changes while it is read; follow it (--follow), or read it when it is whole`
+      log('error', words, { exit: 3 })
+      parts.causes.push({ code: 3, words, told: true })
+    }
+  } finally {
     progress.stop()
     // A thread that waits for standard input would be waited for.
     if (!signal.aborted) await threads.close()
-    await spool.close()
   }
+}
+
+/** What makes a run one that did not keep everything. */
+function lossCauses({ dead, damages }: Spool): ExitCause[] {
+  const causes: ExitCause[] = []
+  if (dead.count > 0)
+    causes.push({
+      code: 3,
+      words: `${count(dead.count, 'chunk')} too large for the broker: kept in ${dead.directory}`,
+    })
+  if (damages.length > 0)
+    causes.push({ code: 3, words: `the spool was damaged: ${damages[0]!.detail}` })
+  return causes
 }
 
 function sensorOf({ sensor }: Settings): SensorSettings {

@@ -116,6 +116,11 @@ export class Forwarder {
     this.#wake?.()
   }
 
+  /** Resolves when no checkpoint is under way. */
+  async settled(): Promise<void> {
+    await this.#committing
+  }
+
   async #consume(claim: Claim): Promise<void> {
     const { signal } = this.#stop
     let refusals = 0

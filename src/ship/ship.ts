@@ -2,97 +2,106 @@
 // wait for each other, except that reading waits while the spool is full.
 
 import { BusError, type Sink } from '../bus/bus.ts'
-import { type ChunkHeader, decodeChunk, releaseChunk } from '../chunk.ts'
-import { failpoint } from '../failpoint.ts'
-import type { SensorEvent } from '../sensor.ts'
 import type { Log } from '../telemetry.ts'
 import { Forwarder } from './forwarder.ts'
+import { Shipper } from './shipper.ts'
 import type { Spool } from './spool.ts'
+import { ShipStatus } from './status.ts'
 
 export interface ShipParts {
-  events: AsyncIterable<SensorEvent>
+  sensor: string
   spool: Spool
   sink: Sink
   log: Log
   /** Aborted when the process shall end. What is in the spool stays there for the next one. */
   signal: AbortSignal
-  /** Told of each input that is over. */
-  inputOver: (event: SensorEvent & { type: 'input' }) => void
+  /** Reads inputs and sends what comes of them, until they are over or the signal is aborted. */
+  read: (shipper: Shipper, signal: AbortSignal) => Promise<void>
+  /** What to do when the stream refuses us (`Forwarder`): a run that somebody watches ends. */
+  whenRefused: 'end' | 'wait'
+  /** Told once, of what shows how it gets on. */
+  observe?: (status: ShipStatus) => void
 }
 
 export interface Shipped {
-  /** Chunks, and flow records in them, that were spooled by this run. */
+  /** Chunks, and flow records in them, that this run put into the spool. */
   chunks: number
   flowRecords: number
+  /** Chunks that were there, or had been, before. */
+  known: number
   /** True if everything that was in the spool is acknowledged by the stream. */
   drained: boolean
 }
-
-/** Chunks on their way to the disk. More wait for the same fsync. */
-const APPENDS_MAX = 8
 
 /**
  * Reads everything, and waits until the spool is drained or the signal is aborted.
  * @throws BusError `refused`, `no_stream`: then everything that was read is in the spool, or there was no room for it
  *   · BusFault · what reading threw
  */
-export async function shipInputs(parts: ShipParts): Promise<Shipped> {
+export async function ship(parts: ShipParts): Promise<Shipped> {
   const { spool, sink, log, signal } = parts
-  const shipped: Shipped = { chunks: 0, flowRecords: 0, drained: false }
+  const shipper = new Shipper(parts.sensor, spool)
   const forwarder = new Forwarder({
     source: spool.source(),
     sink,
     dead: spool.dead,
     log,
-    whenRefused: 'end',
+    whenRefused: parts.whenRefused,
+    beforeCommit: (next) => spool.ledger.durable(next),
   })
-  const state = { failure: undefined as unknown }
-  const stopped = new AbortController()
-  const forwarding = forwarder.run().catch((error: unknown) => {
-    state.failure = error
-    stopped.abort()
-  })
-  signal.addEventListener('abort', () => forwarder.stop(), { once: true })
-  if (signal.aborted) forwarder.stop()
+  parts.observe?.(new ShipStatus(spool, shipper, forwarder, sink))
+  const failed = new AbortController()
+  const forwarding = forwarder.run().catch((error: unknown) => failed.abort(error))
+  const stop = () => forwarder.stop()
   try {
-    const next = await spoolAll(parts, shipped)
-    await Promise.race([forwarder.untilCommitted(next), forwarding])
-    shipped.drained = forwarder.committed >= next
+    await unlessStuck(reading(parts, shipper), spool, failed.signal, signal)
+    // Until here it goes on also for a process that shall end: what is read needs room in the spool.
+    signal.addEventListener('abort', stop, { once: true })
+    if (!failed.signal.aborted && !signal.aborted)
+      await Promise.race([forwarder.untilCommitted(spool.end), forwarding])
   } finally {
+    signal.removeEventListener('abort', stop)
+    shipper.stop()
     forwarder.stop()
     await sink.close()
     await forwarding
+    await forwarder.settled()
   }
-  if (state.failure !== undefined) throw state.failure
-  return shipped
+  if (failed.signal.aborted) throw failed.signal.reason
+  return { ...shipper.counters, drained: forwarder.committed >= spool.end }
 }
 
-/** Spools what is read; the place in the journal after the last of it. */
-async function spoolAll(parts: ShipParts, shipped: Shipped): Promise<bigint> {
-  const { spool, signal } = parts
-  const under: Promise<bigint>[] = []
-  let next = 0n
-  for await (const event of parts.events) {
-    if (signal.aborted) break
-    if (event.type === 'input') {
-      parts.inputOver(event)
-      continue
-    }
-    await failpoint('F1_read_journal')
-    if (under.length >= APPENDS_MAX) next = await under.shift()!
-    const appending = spool.append(event.chunk)
-    appending.catch(() => {})
-    under.push(appending)
-    shipped.chunks++
-    shipped.flowRecords += flowRecordsOf(decodeChunk(event.chunk).header)
-    void appending.then(() => releaseChunk(event.chunk)).catch(() => {})
-  }
-  while (under.length > 0) next = await under.shift()!
-  return next
+async function reading(parts: ShipParts, shipper: Shipper): Promise<void> {
+  await parts.read(shipper, parts.signal)
+  await shipper.end()
 }
 
-export function flowRecordsOf({ parts }: ChunkHeader): number {
-  return parts.find(({ table }) => table === 'flow_records')?.rows ?? 0
+/** How often reading is looked at, and how long it may take to end when the process shall end. */
+const LOOK_MILLIS = 200
+const END_MILLIS = 10_000
+
+/** The end of reading; but nobody waits for room in a spool that nobody empties, or for long after the signal. */
+async function unlessStuck(
+  read: Promise<void>,
+  spool: Spool,
+  failed: AbortSignal,
+  signal: AbortSignal,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  let end = Number.POSITIVE_INFINITY
+  const stuck = new Promise<void>((resolve) => {
+    timer = setInterval(() => {
+      if (signal.aborted) end = Math.min(end, performance.now() + END_MILLIS)
+      if ((failed.aborted && spool.waitsFor !== undefined) || performance.now() > end) resolve()
+    }, LOOK_MILLIS)
+  })
+  try {
+    await Promise.race([read, stuck])
+  } finally {
+    clearInterval(timer)
+    // If it was left behind, it fails when the spool is closed.
+    read.catch(() => {})
+  }
 }
 
 /** Is this an error of the stream that a person must mend? */

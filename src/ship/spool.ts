@@ -3,12 +3,15 @@
 
 import path from 'node:path'
 import { CHUNK_STREAM, laneKey, MESSAGE_BYTES_MAX, type Source, type Trouble } from '../bus/bus.ts'
+import { NODE_DISK } from '../bus/disk.ts'
 import { Journal, type JournalCounters } from '../bus/journal.ts'
-import { decodeChunk } from '../chunk.ts'
 import { splitChunk } from '../chunk-split.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
 import { DeadShelf } from './dead-shelf.ts'
+import type { Ledger } from './ledger.ts'
+import { type ChunkFacts, factsOf } from './ledger-entry.ts'
+import { openLedger } from './ledger-open.ts'
 
 export interface SpoolSettings {
   directory: string
@@ -20,14 +23,18 @@ export interface SpoolSettings {
 
 /** Sent and not acknowledged by the stream: while a commit is under way, reading goes on. */
 const IN_FLIGHT_BYTES = 128 << 20
+/** A full spool is told of so often. */
+const TELL_FULL_MILLIS = 60_000
 
 export class Spool {
   readonly dead: DeadShelf
+  readonly ledger: Ledger
   /** Places where chunks in the spool were damaged and are lost. */
-  damages: readonly Trouble[] = []
+  readonly damages: readonly Trouble[]
   readonly #journal: Journal
   readonly #settings: SpoolSettings
-  #waiting = 0
+  /** Chunks are counted in the order in which they were appended. */
+  #counting: Promise<unknown> = Promise.resolve()
 
   /**
    * Opens the spool of a directory, which is made if it is not there.
@@ -35,8 +42,14 @@ export class Spool {
    */
   static async open(settings: SpoolSettings, log: Log): Promise<Spool> {
     const damages: Trouble[] = []
+    let toldFull = Number.NEGATIVE_INFINITY
     const tell = (trouble: Trouble) => {
       if (trouble.kind === 'damage' || trouble.kind === 'hole') damages.push(trouble)
+      // A full spool that is emptied slowly is full again and again.
+      if (trouble.kind === 'full') {
+        if (performance.now() - toldFull < TELL_FULL_MILLIS) return
+        toldFull = performance.now()
+      }
       tellTrouble(log, 'spool', trouble)
     }
     const { directory, maxBytes } = settings
@@ -50,17 +63,25 @@ export class Spool {
       },
       tell,
     )
-    return new Spool(settings, journal, damages, log)
+    try {
+      const ledger = await openLedger(NODE_DISK, directory, journal, log)
+      return new Spool(settings, journal, ledger, damages, log)
+    } catch (error) {
+      await journal.close()
+      throw error
+    }
   }
 
   private constructor(
     settings: SpoolSettings,
     journal: Journal,
+    ledger: Ledger,
     damages: readonly Trouble[],
     log: Log,
   ) {
     this.#settings = settings
     this.#journal = journal
+    this.ledger = ledger
     this.damages = damages
     this.dead = new DeadShelf(path.join(settings.directory, 'dead'), log)
   }
@@ -73,24 +94,31 @@ export class Spool {
     return this.#settings.maxBytes
   }
 
-  /** Chunks that wait for room. */
-  get waiting(): number {
-    return this.#waiting
+  /** What chunks wait for now, if they do: the stream to take some, or room on the disk. */
+  get waitsFor(): 'room' | 'disk' | undefined {
+    return this.#journal.waitsFor
+  }
+
+  /** The place after the last chunk. */
+  get end(): bigint {
+    return this.#journal.nextId
   }
 
   /**
-   * Resolves with the place after the chunk when it is durable; the order of calls is kept.
+   * Resolves when the chunk is durable and counted; the order of calls is kept. The bytes must stay as they are.
    * @throws BusError `closed` · BusFault when the process must end
    */
-  async append(chunk: Uint8Array): Promise<bigint> {
-    const { sensor, seq } = decodeChunk(chunk).header
+  async append(chunk: Uint8Array): Promise<ChunkFacts> {
+    const facts = factsOf(chunk)
+    const { sensor, seq } = facts.header
     const key = laneKey(sensor, seq, this.#settings.lanes)
-    this.#waiting++
-    try {
-      return (await this.#appendWhole(key, chunk)) + 1n
-    } finally {
-      this.#waiting--
-    }
+    const appending = this.#appendWhole(key, chunk)
+    const counted = this.#counting.then(async () => {
+      this.ledger.accept(facts, (await appending) + 1n, Date.now())
+    })
+    this.#counting = counted.catch(() => {})
+    await counted
+    return facts
   }
 
   async #appendWhole(key: string, bytes: Uint8Array): Promise<bigint> {
@@ -111,8 +139,11 @@ export class Spool {
     return this.#journal.source()
   }
 
+  /** Writes the ledger, and lets go. Chunks that wait for room are not taken. */
   async close(): Promise<void> {
     await this.#journal.close()
+    await this.#counting
+    await this.ledger.close()
   }
 }
 

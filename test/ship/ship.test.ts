@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CHUNK_STREAM } from '../../src/bus/bus.ts'
 import { Journal } from '../../src/bus/journal.ts'
 import { readInputs } from '../../src/sensor.ts'
-import { shipInputs } from '../../src/ship/ship.ts'
+import { readFiles } from '../../src/ship/read-files.ts'
+import { ship } from '../../src/ship/ship.ts'
 import { Spool } from '../../src/ship/spool.ts'
 import { chunkIds, headerOf, ROOT } from './stream.ts'
 
@@ -51,13 +52,24 @@ test('everything that is read is spooled, sent and committed, in order', async (
     () => {},
   )
   const inputs: string[] = []
-  const shipped = await shipInputs({
-    events: readInputs([STORY], SETTINGS, () => {}),
+  const log = () => {}
+  const { signal } = new AbortController()
+  const shipped = await ship({
+    sensor: 'lab',
     spool,
     sink: stream.sink(),
-    log: () => {},
-    signal: new AbortController().signal,
-    inputOver: ({ source }) => inputs.push(path.basename(source)),
+    log,
+    signal,
+    whenRefused: 'end',
+    read: async (shipper) => {
+      await readFiles([STORY], {
+        decode: (paths) => readInputs(paths, SETTINGS, () => {}),
+        shipper,
+        log,
+        signal,
+        inputOver: ({ source }) => inputs.push(path.basename(source)),
+      })
+    },
   })
   const expected = await chunkIds([STORY], 'lab')
   expect(shipped).toMatchObject({ chunks: expected.length, drained: true })

@@ -1,0 +1,90 @@
+// The way of chunks from whoever decodes into the spool: several may wait for one fsync, and while the spool is full
+// whoever decodes waits. Announcements go the same way.
+
+import { releaseChunk } from '../chunk.ts'
+import { failpoint } from '../failpoint.ts'
+import { Announcer } from './announcer.ts'
+import type { Ledger } from './ledger.ts'
+import { rowsOf } from './ledger-entry.ts'
+import type { Spool } from './spool.ts'
+
+/** Chunks on their way to the disk. */
+const APPENDS_MAX = 8
+export const ANNOUNCE_MILLIS = 10_000
+
+export class Shipper {
+  /** What this process has put into the spool; announcements are not counted. */
+  readonly counters = { chunks: 0, flowRecords: 0, known: 0 }
+  readonly ledger: Ledger
+  readonly announcer: Announcer
+  readonly #spool: Spool
+  readonly #open = new Set<Promise<void>>()
+  #failure: unknown
+  #announcing: Promise<void> = Promise.resolve()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(sensor: string, spool: Spool) {
+    this.#spool = spool
+    this.ledger = spool.ledger
+    this.announcer = new Announcer(sensor, spool.ledger, (chunk) => spool.append(chunk))
+    this.#timer = setInterval(() => this.#announce(), ANNOUNCE_MILLIS)
+    this.#timer.unref()
+  }
+
+  /**
+   * Takes a chunk of an origin that the ledger knows, and its memory. Resolves when the next one may come; chunks go
+   * into the spool in order.
+   * @throws what an earlier one failed of: BusFault, BusError `closed`
+   */
+  async send(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+    await failpoint('F1_read_journal')
+    while (this.#open.size >= APPENDS_MAX && this.#failure === undefined)
+      await Promise.race(this.#open)
+    this.#throwFailure()
+    const sending = this.#spool
+      .append(chunk)
+      .then(({ header }) => {
+        this.counters.chunks++
+        this.counters.flowRecords += rowsOf(header, 'flow_records')
+        releaseChunk(chunk)
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= error
+      })
+      .finally(() => this.#open.delete(sending))
+    this.#open.add(sending)
+  }
+
+  /** Resolves when everything that was taken is durable. */
+  async flush(): Promise<void> {
+    while (this.#open.size > 0) await Promise.race(this.#open)
+    this.#throwFailure()
+  }
+
+  /** Announces what is in the spool for the last time. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.flush()
+    await this.#announcing
+    await this.announcer.announce(Date.now())
+    await this.announcer.end()
+    this.#throwFailure()
+  }
+
+  /** Gives up: no more is announced. */
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #announce(): void {
+    this.#announcing = this.#announcing
+      .then(() => this.announcer.announce(Date.now()))
+      .catch((error: unknown) => {
+        this.#failure ??= error
+      })
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+}
