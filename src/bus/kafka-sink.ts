@@ -62,6 +62,8 @@ export class KafkaSink implements Sink {
     this.#tell = tell
     this.#producer = kafkaClient(settings, 2).producer({
       allowAutoTopicCreation: false,
+      // Not used, as each message has its partition; without it kafkajs warns of a change of its default.
+      createPartitioner: Partitioners.DefaultPartitioner,
       metadataMaxAge: 60_000,
     })
   }

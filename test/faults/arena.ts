@@ -6,13 +6,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CHUNK_STREAM } from '../../src/bus/bus.ts'
+import { CHUNK_STREAM, laneKey } from '../../src/bus/bus.ts'
+import { KafkaSink } from '../../src/bus/kafka-sink.ts'
 import { type Cluster, startBroker, startCluster, stopBroker, stopCluster } from '../bus/broker.ts'
 import { BusWatch } from './bus-watch.ts'
 import { passedTooFar } from './invariants.ts'
 import { AGENT, GrowingLog, writeFlows } from './numbered-flows.ts'
 import { askRows, type FlowsOf } from './oracle.ts'
-import { runProgram } from './program.ts'
+import type { Poison } from './poison.ts'
+import { givenStore, runProgram } from './program.ts'
 import { StoreServer } from './store-server.ts'
 import { Supervised, type SupervisedSettings } from './supervised.ts'
 
@@ -21,6 +23,8 @@ export interface ArenaPlan {
   name: string
   brokers?: 1 | 3
   partitions?: number
+  /** Milliseconds for the whole trial. */
+  patienceMillis?: number
   /** Of workers: a member that is silent for this long loses its partitions. */
   sessionMillis?: number
 }
@@ -43,6 +47,8 @@ export class Arena {
   readonly sensors: Supervised[] = []
   readonly workers: Supervised[] = []
   readonly growing: GrowingLog[] = []
+  /** Where sensors have their spools; undefined for the directory of the arena. */
+  spools: string | undefined
   /** What was sent, by sensor. */
   readonly #whole: Record<string, number> = {}
   /** Faults of I3, found at the moment of a kill. */
@@ -62,7 +68,8 @@ export class Arena {
     const partitions = String(plan.partitions ?? 4)
     await runProgram(['topics', ...kafka, '--partitions', partitions, '--replicas', replicas])
     const store = await StoreServer.start(path.join(directory, 'store'))
-    await runProgram(['migrate', '--store', store.store])
+    const given = givenStore(store.store)
+    await runProgram(['migrate', '--store', given.store], { env: given.env })
     return new Arena(plan, directory, cluster, store, await BusWatch.open(cluster.bootstrap))
   }
 
@@ -99,7 +106,7 @@ export class Arena {
 
   #sensor(number: number, input: readonly string[], extra: Extra): Supervised {
     const { args = [], ...settings } = extra
-    const spool = path.join(this.directory, `spool-${number}`)
+    const spool = path.join(this.spools ?? this.directory, `spool-${number}`)
     const sensor = new Supervised({
       name: `sensor-${number}`,
       directory: this.directory,
@@ -116,15 +123,16 @@ export class Arena {
 
   worker(extra: Extra = {}): Supervised {
     const { args = [], env, ...settings } = extra
-    const session = String(this.plan.sessionMillis ?? 3000)
+    const given = givenStore(this.store.store)
+    const session = String(this.plan.sessionMillis ?? 6000)
     const worker = new Supervised({
       name: `worker-${this.workers.length}`,
       directory: this.directory,
       args: [
         ...['worker', '--agents', path.join(this.directory, 'agents'), '--threads', '1'],
-        ...['--kafka', this.cluster.bootstrap.join(','), '--store', this.store.store, ...args],
+        ...['--kafka', this.cluster.bootstrap.join(','), '--store', given.store, ...args],
       ],
-      env: { BAILIWICK_KAFKA_SESSION_TIMEOUT_MILLIS: session, ...env },
+      env: { BAILIWICK_KAFKA_SESSION_TIMEOUT_MS: session, ...given.env, ...env },
       ...settings,
     })
     this.#checkAtDeath(worker)
@@ -144,6 +152,16 @@ export class Arena {
 
   get kills(): number {
     return [...this.sensors, ...this.workers].reduce((sum, { kills }) => sum + kills, 0)
+  }
+
+  /** Puts messages on the stream of chunks that are none, as nobody should. */
+  async poison(poisons: readonly Poison[]): Promise<void> {
+    const settings = { brokers: this.cluster.bootstrap, clientId: 'poisoner', topic: CHUNK_STREAM }
+    const sink = new KafkaSink(settings, () => {})
+    const send = ({ bytes }: Poison, i: number) =>
+      sink.send({ key: laneKey('poison', i, 64), bytes })
+    await Promise.all(poisons.map(send))
+    await sink.close()
   }
 
   async killBroker(id: number): Promise<void> {
@@ -176,6 +194,16 @@ export class Arena {
       await sleep(100)
     }
     return (performance.now() - began) / 1000
+  }
+
+  /** Waits until more is stored than now. @returns seconds waited */
+  async progress(): Promise<number> {
+    let before: number | undefined
+    return await this.until('more is stored', async () => {
+      const stored = await this.stored()
+      before ??= stored
+      return stored !== undefined && stored > before!
+    })
   }
 
   /** Waits until all that was sent is stored and committed. @returns seconds waited */
@@ -223,8 +251,7 @@ export class Arena {
     await this.watch.close().catch(() => {})
     await this.store.close()
     await stopCluster(this.cluster.dir)
-    if (process.env.BAILIWICK_KEEP_ARENA !== '1')
-      await rm(this.directory, { recursive: true, force: true })
+    if (process.env.FAULTS_KEEP !== '1') await rm(this.directory, { recursive: true, force: true })
   }
 
   async #told(): Promise<string> {

@@ -23,10 +23,11 @@ export interface FaultRow {
 }
 
 /** Rows go to this file, if it is set, besides being printed. */
-const FILE = process.env.BAILIWICK_FAULT_TABLE
+const file = () => process.env.FAULTS_TABLE
 
 export function keepRow(row: FaultRow): void {
-  if (FILE !== undefined) appendFileSync(FILE, `${JSON.stringify(row)}\n`)
+  const to = file()
+  if (to !== undefined) appendFileSync(to, `${JSON.stringify(row)}\n`)
 }
 
 /** The rows that were kept, of each fault the latest. */

@@ -75,5 +75,27 @@ export async function viewFaults(store: Queried): Promise<string[]> {
         `${table}: of chunk ${row.chunk_id} the view has ${row.kept}, the table ${row.there}`,
       )
   }
-  return faults
+  return [...faults, ...(await hourFaults(store))]
+}
+
+/** What is asked by hour, agent, destination and verdict is not what the judgements add up to, in words. */
+async function hourFaults(store: Queried): Promise<string[]> {
+  const keys = 'hour, verdict, grade, direction, agent, destination'
+  const sums = (of: string) =>
+    `(${of}.judgements, ${of}.findings, ${of}.records, ${of}.bytes_out, ${of}.bytes_in)`
+  const rows = await askRows<{ where: string; kept: string; there: string }>(
+    store,
+    `SELECT toString((${keys})) AS where, toString(${sums('kept')}) AS kept,
+       toString(${sums('there')}) AS there
+     FROM judged_hours_current AS kept
+     FULL OUTER JOIN (SELECT toStartOfHour(toDateTime(ts, 'UTC')) AS hour, verdict, grade, direction, agent,
+         destination, count() AS judgements, countIf(alert_id != toUUID('00000000-0000-0000-0000-000000000000')) AS findings,
+         sum(j.records) AS records, sum(ifNull(j.bytes_out, 0)) AS bytes_out,
+         sum(ifNull(j.bytes_in, 0)) AS bytes_in
+       FROM judgements AS j GROUP BY ${keys}) AS there USING (${keys})
+     WHERE ${sums('kept')} != ${sums('there')} LIMIT 3`,
+  )
+  return rows.map(
+    (row) => `by hour, ${row.where}: the view says ${row.kept}, the table ${row.there}`,
+  )
 }

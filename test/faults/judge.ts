@@ -7,7 +7,7 @@ import { type FaultRow, keepRow } from './fault-table.ts'
 import { chunkFaults, viewFaults } from './invariants.ts'
 import { askRows, type ComparedTable, compareStores, type Queried } from './oracle.ts'
 import type { Poison } from './poison.ts'
-import { type Ran, runProgram } from './program.ts'
+import type { Supervised } from './supervised.ts'
 
 export interface Trial {
   /** Names the row. */
@@ -38,12 +38,7 @@ export async function judge(arena: Arena, reference: Queried, trial: Trial): Pro
     ...(await chunkFaults(store)),
     ...(await viewFaults(store)),
     ...(await deadFaults(arena, trial.poison ?? [])),
-    ...auditFaults(await runProgram(['reconcile', '--store', store.store, '--json'], [0, 1])),
-    ...[...arena.sensors, ...arena.workers].flatMap((one) =>
-      one.ended !== undefined && one.exits.at(-1)?.code !== 0
-        ? [`I8: ${one.name} ended with ${one.exits.at(-1)?.code ?? one.exits.at(-1)?.signal}`]
-        : [],
-    ),
+    ...endFaults([...arena.sensors, ...arena.workers]),
   ]
   const row: FaultRow = {
     fault: trial.fault,
@@ -94,7 +89,11 @@ async function deadFaults(arena: Arena, sent: readonly Poison[]): Promise<string
   return faults
 }
 
-function auditFaults({ code, stdout, stderr }: Ran): string[] {
-  if (code === 0) return []
-  return [`the auditor: ${(stdout + stderr).replace(/\s+/g, ' ').slice(0, 400)}`]
+/** Who was told to end did so in good order, unless it had not even begun. */
+function endFaults(all: readonly Supervised[]): string[] {
+  return all.flatMap((one) => {
+    const { code, signal } = one.exits.at(-1) ?? {}
+    const atBirth = signal === 'SIGTERM' && !one.saidStarted
+    return code === 0 || atBirth ? [] : [`I8: ${one.name} ended with ${code ?? signal}`]
+  })
 }

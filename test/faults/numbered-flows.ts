@@ -78,13 +78,18 @@ export class GrowingLog {
     writeFileSync(path, '')
   }
 
-  /** Lets it grow by itself. @param perSecond flows a second, held over pauses of this process */
-  grow(perSecond: number): void {
+  /**
+   * Lets it grow by itself.
+   * @param perSecond flows a second, held over pauses of this process
+   * @param most flows at which it stops
+   */
+  grow(perSecond: number, most: number): void {
     const began = performance.now()
     const before = this.written
+    clearInterval(this.#timer)
     this.#timer = setInterval(() => {
       const due = before + Math.floor(((performance.now() - began) / 1000) * perSecond)
-      if (due > this.written) this.append(due - this.written)
+      if (Math.min(due, most) > this.written) this.append(Math.min(due, most) - this.written)
     }, TICK_MILLIS)
   }
 

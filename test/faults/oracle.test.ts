@@ -92,6 +92,10 @@ describe('the oracle', () => {
       (SELECT flow_id FROM flow_records WHERE ${flow(17)})`)
     expect((await judged()).judgements).toEqual({ ...NO_DIFFERENCE, same: FLOWS - 1, altered: 1 })
 
+    await change(`ALTER TABLE judgements UPDATE records = 2 WHERE flow_id IN
+      (SELECT flow_id FROM flow_records WHERE ${flow(18)})`)
+    expect((await viewFaults(store)).at(-1)).toMatch(/^by hour, .*the view says .*, the table/)
+
     const lost = '(SELECT min(flow_id) FROM findings)'
     await change(`ALTER TABLE findings DELETE WHERE flow_id = ${lost}`)
     expect((await judged()).findings).toMatchObject({ ...NO_DIFFERENCE, missing: 1 })

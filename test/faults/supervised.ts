@@ -1,10 +1,10 @@
 // A process that is started again when it dies, as systemd would do it, and that a test can kill, stop and arm.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { PROGRAM, plainEnvironment } from './program.ts'
 
-const PROGRAM = path.join(import.meta.dirname, '..', '..', 'dist', 'src', 'cli', 'main.js')
 /** Ends that a restart does not mend: done, and wrong usage (RestartPreventExitStatus=2). */
 const FOR_GOOD = [0, 2]
 
@@ -41,6 +41,8 @@ export class Supervised {
   #settings: SupervisedSettings
   #child: ChildProcess | undefined
   #starts = 0
+  /** Size of the log before the last start. */
+  #logBefore = 0
   #wanted = true
   #timer: NodeJS.Timeout | undefined
   #ended: () => void = () => {}
@@ -114,6 +116,11 @@ export class Supervised {
     return this.exits.at(-1)
   }
 
+  /** True if the last start has come as far as to say so: before, a signal finds nobody who minds it. */
+  get saidStarted(): boolean {
+    return readFileSync(this.logFile).subarray(this.#logBefore).includes('"msg":"started"')
+  }
+
   /** The end of what it said, for messages. */
   tail(bytes = 3000): string {
     return readFileSync(this.logFile, 'utf8').slice(-bytes)
@@ -124,11 +131,12 @@ export class Supervised {
     const armed = arm?.(this.#starts)
     const [command, ...rest] = [...under, process.execPath, PROGRAM, ...args]
     const log = openSync(this.logFile, 'a')
+    this.#logBefore = fstatSync(log).size
     const began = performance.now()
     const child = spawn(command!, rest, {
       stdio: ['ignore', log, log],
       env: {
-        ...process.env,
+        ...plainEnvironment(),
         ...env,
         ...(armed === undefined ? {} : { BAILIWICK_FAILPOINTS: armed }),
       },

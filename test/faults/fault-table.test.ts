@@ -1,0 +1,42 @@
+// The table of faults as it is read: one row each, the latest of a name, and their sums.
+
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { type FaultRow, keptRows, tableText } from './fault-table.ts'
+
+const row = (fault: string, over: Partial<FaultRow> = {}): FaultRow => ({
+  fault,
+  kills: 3,
+  events: '',
+  flows: 1000,
+  missing: 0,
+  duplicated: 0,
+  altered: 0,
+  recoverySeconds: 2.25,
+  faults: [],
+  invariants: 'I1 I2',
+  ...over,
+})
+
+test('rows are kept in a file, the latest of each fault counts, and sums stand below', () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-table-'))
+  const file = path.join(directory, 'rows')
+  expect(keptRows(file)).toEqual([])
+  const rows = [
+    row('a', { missing: 5 }),
+    row('b', { faults: ['I3: 0:1 is committed'], duplicated: 1, drainedPerSecond: 51_234.5 }),
+    row('a', { kills: 4 }),
+  ]
+  for (const one of rows) appendFileSync(file, `${JSON.stringify(one)}\n`)
+  expect(tableText(keptRows(file)).split('\n')).toEqual([
+    'fault    | kills | other events | flows | missing | duplicated | altered | recovery s  | drained/s | invariants',
+    '---------|-------|--------------|-------|---------|------------|---------|-------------|-----------|--------------------------',
+    'a        |     4 |              | 1,000 |       0 |          0 |       0 |         2.3 |           | I1 I2 hold',
+    'b        |     3 |              | 1,000 |       0 |          1 |       0 |         2.3 |    51,235 | NOT: I3: 0:1 is committed',
+    '---------|-------|--------------|-------|---------|------------|---------|-------------|-----------|--------------------------',
+    '2 faults |     7 |              | 2,000 |       0 |          1 |       0 | at most 2.3 |           | 1 of 2 rows hold',
+  ])
+  rmSync(directory, { recursive: true })
+})

@@ -1,0 +1,84 @@
+// kill -9 at each place between an input and the store, by real processes on a real broker: nothing is missing, nothing
+// is there twice, nothing is altered, and nobody has to help.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Failpoint } from '../../src/failpoint.ts'
+import { kafkaAvailable } from '../bus/broker.ts'
+import type { Front } from '../store/front.ts'
+import { Arena } from './arena.ts'
+import { expectUnharmed, judge } from './judge.ts'
+import { uniformNumbers } from './many-flows.ts'
+import { POISON_KINDS, poison } from './poison.ts'
+import { makeReference } from './reference.ts'
+
+const FLOWS = 20_000
+const available = await kafkaAvailable()
+
+/** Dies at one place after the other, a start each, then lives. */
+const dyingAt = (...places: string[]) => ({ arm: (start: number) => places[start] })
+
+describe.skipIf(!available)('kill -9', () => {
+  let directory = ''
+  let reference: Front
+  beforeAll(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-reference-'))
+    reference = await makeReference(directory, { s0: FLOWS, s1: FLOWS })
+  }, 120_000)
+  afterAll(async () => {
+    await reference?.kill('SIGKILL')
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  test('at F1 to F7, F11 and F12, with two sensors and two workers', {
+    timeout: 240_000,
+  }, async () => {
+    const arena = await Arena.start({ name: 'kill-each' })
+    try {
+      const random = uniformNumbers(4)
+      const poisons = POISON_KINDS.map((_, i) => poison(i, random))
+      arena.sensor(0, FLOWS, dyingAt('F1_read_journal=kill@2', 'F2_journal_produce=kill@1'))
+      arena.sensor(1, FLOWS, dyingAt('F3_produce_ack=kill@1', 'F2_journal_produce=kill@2'))
+      await arena.poison(poisons)
+      const [one, two] = [
+        arena.worker(dyingAt('F4_fetch_intent=kill@1', 'F6_mid_insert=kill@1', 'F12_drain=kill@1')),
+        arena.worker(
+          dyingAt('F5_intent_insert=kill@1', 'F7_insert_commit=kill@1', 'F11_dead_letter=kill@1'),
+        ),
+      ]
+      await arena.until('each has died at its places', () => two.kills >= 3 && one.kills >= 2)
+      const recoverySeconds = await arena.settled()
+      one.signal('SIGTERM')
+      await arena.until('the drain has died', () => one.kills === 3)
+      await arena.until('and is back', () => one.running)
+      const row = await judge(arena, reference, {
+        fault: 'kill -9 at each place',
+        recoverySeconds,
+        poison: poisons,
+      })
+      expectUnharmed(row)
+      const died = [...arena.sensors, ...arena.workers].flatMap(({ exits }) =>
+        exits.flatMap(({ signal, armed = '' }) =>
+          signal === 'SIGKILL' ? [armed.split('=')[0] as Failpoint] : [],
+        ),
+      )
+      expect(new Set(died)).toEqual(
+        new Set<Failpoint>([
+          'F1_read_journal',
+          'F2_journal_produce',
+          'F3_produce_ack',
+          'F4_fetch_intent',
+          'F5_intent_insert',
+          'F6_mid_insert',
+          'F7_insert_commit',
+          'F11_dead_letter',
+          'F12_drain',
+        ]),
+      )
+    } finally {
+      await arena.close()
+    }
+  })
+})

@@ -1,0 +1,120 @@
+// Who works on what changes all the time: workers come and go, stop for longer than their session and go on, clocks
+// jump, disks fill up.
+
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { describe } from 'vitest'
+import type { Arena } from './arena.ts'
+import { trials } from './trial.ts'
+
+const FLOWS = 100_000
+const SENSORS = [0, 1, 2, 3]
+const run = promisify(execFile)
+/** Debian's package faketime. */
+const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
+
+function grow(arena: Arena, perSecond: number, flows: number, extra = {}) {
+  const logs = SENSORS.map((number) => arena.following(number, extra).log)
+  for (const log of logs) log.grow(perSecond, flows)
+  return async () => {
+    await arena.until('all is written', () => logs.every(({ written }) => written === flows))
+    for (const log of logs) log.end()
+  }
+}
+
+const trial = await trials(FLOWS)
+
+describe('members of the group', () => {
+  trial({ name: 'rebalance storm: workers join and leave' }, async (arena, random) => {
+    const written = grow(arena, 1250, 80_000)
+    arena.worker()
+    let changes = 0
+    for (const until = Date.now() + 75_000; Date.now() < until; changes++) {
+      const living = arena.workers.filter(({ running }) => running)
+      if (living.length < 4 && (living.length === 1 || random() < 0.5)) arena.worker()
+      else await living[Math.floor(random() * living.length)]!.stop()
+      await sleep(300 + random() * 1200)
+    }
+    await written()
+    return { recoverySeconds: await arena.settled(), events: `${changes} joins and leaves` }
+  })
+
+  trial(
+    { name: 'zombies: workers stopped at F5, F6, F7 for longer than their session' },
+    async (arena) => {
+      const written = grow(arena, 700, 80_000)
+      const places = ['F5_intent_insert', 'F6_mid_insert', 'F7_insert_commit']
+      let zombies = 0
+      arena.worker()
+      for (const place of [...places, ...places]) {
+        const zombie = arena.worker({
+          arm: (start) => (start === 0 ? `${place}=stop@2` : undefined),
+        })
+        await arena.until('it is stopped', () => zombie.stopped)
+        await sleep(10_000)
+        zombie.signal('SIGCONT')
+        zombies++
+        await sleep(2000)
+        await zombie.stop()
+      }
+      await written()
+      return { recoverySeconds: await arena.settled(), events: `${zombies} zombies` }
+    },
+  )
+})
+
+describe('the machine', () => {
+  trial(
+    { name: 'clock steps of an hour, forth and back' },
+    async (arena) => {
+      const clock = path.join(arena.directory, 'clock')
+      writeFileSync(clock, '+0\n')
+      const env = {
+        LD_PRELOAD: FAKETIME,
+        FAKETIME_TIMESTAMP_FILE: clock,
+        FAKETIME_NO_CACHE: '1',
+        FAKETIME_DONT_FAKE_MONOTONIC: '1',
+      }
+      const written = grow(arena, 1000, 60_000, { env })
+      arena.worker({ env })
+      arena.worker({ env })
+      const steps = ['+3600', '+0', '-3600', '+0', '-3600', '+3600', '+0']
+      for (const step of steps) {
+        await sleep(6000)
+        writeFileSync(clock, `${step}\n`)
+      }
+      await written()
+      return { recoverySeconds: await arena.settled(), events: `${steps.length} steps` }
+    },
+    !existsSync(FAKETIME),
+  )
+
+  trial(
+    { name: 'the disk of the spools full while the broker is down' },
+    async (arena) => {
+      const disk = path.join(arena.directory, 'small-disk')
+      mkdirSync(disk)
+      await run('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk])
+      try {
+        arena.spools = disk
+        const written = grow(arena, 2500, 100_000)
+        arena.worker()
+        await sleep(4000)
+        await arena.killBroker(1)
+        await sleep(40_000)
+        await arena.startBroker(1)
+        await written()
+        const recoverySeconds = await arena.settled()
+        await Promise.all(arena.sensors.map((sensor) => sensor.stop()))
+        return { recoverySeconds, furtherKills: 1, events: '12 MB for four spools' }
+      } finally {
+        await Promise.all(arena.sensors.map((sensor) => sensor.stop('SIGKILL')))
+        await run('umount', ['-l', disk])
+      }
+    },
+    process.getuid?.() !== 0,
+  )
+})
