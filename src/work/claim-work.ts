@@ -3,10 +3,11 @@
 //
 //   take -> cut -> verify and judge -> (F4) intend -> (F5) insert [F6] -> (F7) dead letters (F11) -> commit
 
-import { type Claim, ClaimLost, type IntendedSlice, type Intent } from '../bus/bus.ts'
+import { type Claim, ClaimLost, type IntendedSlice, type Intent, parseLaneKey } from '../bus/bus.ts'
 import { releaseChunk } from '../chunk.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry.ts'
+import { printable } from '../wire-text.ts'
 import type { DeadLetterParts } from './dead-letters.ts'
 import type { JudgedMessage, Judging } from './judging.ts'
 import { type Message, readMessage } from './message.ts'
@@ -15,6 +16,8 @@ import type { PoisonRate } from './poison-rate.ts'
 import type { Progress } from './progress.ts'
 import { SliceCutter, type SliceLimits } from './slice-cutter.ts'
 import { intendedSlice, SliceWriter } from './slice-writer.ts'
+import type { StreamLosses } from './stream-losses.ts'
+import { type Gap, gapBefore, type LaneSteps, Watermarks } from './watermarks.ts'
 
 /** A slice that this process intended and has not committed. */
 export interface Unfinished {
@@ -28,6 +31,8 @@ export interface ClaimTools {
   store: Store
   patience: Patience
   letters: DeadLetterParts
+  losses: StreamLosses
+  laneSteps: LaneSteps
   poison: PoisonRate
   progress: Progress
   sliceLimits: () => SliceLimits
@@ -59,6 +64,7 @@ export class ClaimWork {
   readonly #tools: ClaimTools
   readonly #end: AbortSignal
   readonly #writer: SliceWriter
+  readonly #watermarks: Watermarks
   #carried: Message | undefined
   /** Messages taken and not committed. */
   #open = 0
@@ -68,6 +74,7 @@ export class ClaimWork {
     this.#tools = tools
     this.#end = AbortSignal.any([claim.lost, tools.hard])
     this.#writer = new SliceWriter(claim, tools, this.#end)
+    this.#watermarks = new Watermarks(tools.laneSteps)
   }
 
   /**
@@ -200,7 +207,45 @@ export class ClaimWork {
     this.#open++
     progress.open++
     progress.lastTaken = clock()
-    return readMessage(delivery)
+    const message = readMessage(delivery)
+    this.#mark(message)
+    return message
+  }
+
+  /** Compares the chunk's number with those before it. Loss is told; what came twice the store will know. */
+  #mark({ header, delivery }: Message): void {
+    const lane = parseLaneKey(delivery.key)?.lane
+    if (header === undefined || lane === undefined) return
+    const { duplicate, gap } = this.#watermarks.see(header, lane)
+    if (duplicate) this.#tools.progress.counts.duplicates++
+    if (gap !== undefined) this.#tellGap(gap)
+  }
+
+  #tellGap({ origin, first, last, count }: Gap): void {
+    const { progress, log, losses } = this.#tools
+    const { stream, partition } = this.#claim
+    progress.counts.gaps += count
+    log('error', 'chunks never came', { origin, first, last, count, partition })
+    losses.note({ stream, partition, kind: 'gap', detail: printable(origin), first, last, count })
+  }
+
+  /** Asks the store what it has of lanes that were seen for the first time: what is missing before is loss, too. */
+  async checkFirstSights(): Promise<void> {
+    const { store, patience } = this.#tools
+    const sights = this.#watermarks.takeFirstSights()
+    for (const lanes of new Set(sights.map((sight) => sight.lanes))) {
+      const some = sights.filter((sight) => sight.lanes === lanes)
+      const origins = [...new Set(some.map(({ origin }) => origin))]
+      const rows = await patience.ask(
+        () => store.query('origin_watermarks', { origins, lanes }),
+        this.#end,
+      )
+      for (const sight of some) {
+        const row = rows.find(({ origin, lane }) => origin === sight.origin && lane === sight.lane)
+        const gap = gapBefore(sight, row?.highest)
+        if (gap !== undefined) this.#tellGap(gap)
+      }
+    }
   }
 
   async #judge(messages: readonly Message[]): Promise<JudgedMessage[]> {

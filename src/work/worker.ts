@@ -13,6 +13,7 @@ import { PoisonRate } from './poison-rate.ts'
 import { Progress } from './progress.ts'
 import type { SliceLimits } from './slice-cutter.ts'
 import type { StreamLosses } from './stream-losses.ts'
+import { LaneSteps } from './watermarks.ts'
 
 export interface WorkerLimits {
   /** Of a slice; bytes are further bounded by what may be in flight. */
@@ -31,7 +32,8 @@ export const WORKER_LIMITS: Omit<WorkerLimits, 'inFlightBytes'> = {
   slice: { chunks: 64, records: 131_072, bytes: 64 << 20, lingerMillis: 250 },
   // A third of the session of a member, after which its partitions go to another.
   fenceMillis: 10_000,
-  recutMillis: 15_000,
+  // A server ends an INSERT after 40 s by itself.
+  recutMillis: 45_000,
   drainMillis: 25_000,
 }
 
@@ -65,6 +67,8 @@ export interface WorkerParts {
 
 /** How often a worker looks whether it is idle, and whether the store answers. */
 const LOOK_MILLIS = 200
+/** How often losses are written. */
+const LOSSES_MILLIS = 2000
 /** The store is asked something when it has not been for so long. */
 const ASK_MILLIS = 20_000
 /** A worker that never gets a partition is idle after this. */
@@ -97,6 +101,10 @@ class Worker {
   readonly #hard = new AbortController()
   readonly #working = new Set<Promise<void>>()
   readonly #unfinished = new Map<number, Unfinished>()
+  readonly #works = new Set<ClaimWork>()
+  readonly #laneSteps = new LaneSteps()
+  /** When the store was last asked about losses. */
+  #lossesAt = Number.NEGATIVE_INFINITY
   #failure: { error: unknown } | undefined
   #firstClaim: number | undefined
 
@@ -170,6 +178,8 @@ class Worker {
         version: parts.version,
         now: parts.now,
       },
+      losses: parts.losses,
+      laneSteps: this.#laneSteps,
       poison: this.#poison,
       progress,
       sliceLimits: () => this.#sliceLimits(),
@@ -187,10 +197,12 @@ class Worker {
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         progress.claims--
+        this.#works.delete(work)
         this.#working.delete(running)
         parts.log('info', 'partition let go', { partition: claim.partition })
       })
     this.#working.add(running)
+    this.#works.add(work)
   }
 
   /** What one partition may hold: two slices of each fit into what is in flight. */
@@ -226,6 +238,11 @@ class Worker {
     // What waits ends with the signal; an INSERT that hangs does not.
     const givenUp = aborted(this.#hard.signal).then(() => pause(GIVE_UP_MILLIS, NEVER))
     await Promise.race([Promise.all([...this.#working]), givenUp])
+    await this.#parts.losses
+      .flush(this.#parts.store, this.#patience, this.#hard.signal)
+      .catch((error: unknown) =>
+        log('warn', 'losses could not be noted', { reason: String(error) }),
+      )
     clearTimeout(late)
     await failpoint('F12_drain')
     await source.close()
@@ -245,22 +262,28 @@ class Worker {
     )
   }
 
-  /** Losses to the store; a pause, and a question to the store if it was not asked for long: readiness is about that it answers. */
+  /** What is lost goes to the store; a store that was not asked anything for long is asked whether it answers. */
   async #look(): Promise<void> {
-    const { clock, store, losses } = this.#parts
-    const { answeredAt, trouble } = this.#patience
-    if (trouble === undefined)
-      await losses.flush(store, this.#patience, this.#draining.signal).catch((error: unknown) => {
-        if (!this.#draining.signal.aborted) this.#fail(error)
-      })
-    const due = answeredAt === undefined || clock() - answeredAt > ASK_MILLIS
-    if (due && trouble === undefined)
-      await this.#patience
-        .ask(() => store.completed([NO_CHUNK]), this.#draining.signal)
-        .catch((error: unknown) => {
-          if (!this.#draining.signal.aborted) this.#fail(error)
-        })
-    else await pause(LOOK_MILLIS, this.#draining.signal).catch(() => {})
+    const { signal } = this.#draining
+    const { clock, store, losses, log } = this.#parts
+    const patience = this.#patience
+    const waiting = patience.trouble !== undefined
+    try {
+      if (!waiting && clock() - this.#lossesAt >= LOSSES_MILLIS) {
+        this.#lossesAt = clock()
+        for (const work of this.#works) await work.checkFirstSights()
+        await losses.flush(store, patience, signal)
+      }
+      const { answeredAt } = patience
+      if (!waiting && (answeredAt === undefined || clock() - answeredAt > ASK_MILLIS))
+        await patience.ask(() => store.completed([NO_CHUNK]), signal)
+      await pause(LOOK_MILLIS, signal)
+    } catch (error) {
+      // A claim that was lost meanwhile, or the end: both are seen elsewhere.
+      if (signal.aborted || (error instanceof DOMException && error.name === 'AbortError')) return
+      log('error', 'losses cannot be noted in the store', { reason: String(error) })
+      await pause(LOSSES_MILLIS, signal).catch(() => {})
+    }
   }
 }
 
