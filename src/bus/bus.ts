@@ -142,6 +142,8 @@ export interface Trouble {
   /** Stream and place, as far as known. */
   where: string
   detail: string
+  /** What is gone, where that is known: a partition and its offsets, both inside. */
+  lost?: { stream: string; partition: number; first: bigint; last: bigint }
 }
 export type TellTrouble = (trouble: Trouble) => void
 

@@ -254,6 +254,9 @@ export class KafkaSource implements Source {
       detail: beyond
         ? `offset ${wanted} is beyond the end ${end}: the broker lost messages; read again from ${first}`
         : `${first - wanted} offsets from ${wanted} to ${first} were removed before they were read`,
+      ...(beyond
+        ? {}
+        : { lost: { stream: this.#settings.topic, partition, first: wanted, last: first - 1n } }),
     })
     return first
   }

@@ -21,11 +21,12 @@ export class StreamLosses {
   }
 
   /** Takes what a source or sink tells. */
-  readonly tell = ({ kind, where, detail }: Trouble): void => {
+  readonly tell = (trouble: Trouble): void => {
+    const { kind, where, detail } = trouble
     const level = kind === 'hole' || kind === 'damage' ? 'error' : 'warn'
     const passing = kind === 'recovered' || kind === 'notice'
     this.#log(passing ? 'info' : level, `bus: ${printable(detail)}`, { kind, where })
-    if (kind === 'hole' || kind === 'damage') this.note(noteOf(kind, where, detail))
+    if (kind === 'hole' || kind === 'damage') this.note(noteOf(kind, trouble))
   }
 
   note(note: StreamNote): void {
@@ -43,19 +44,19 @@ export class StreamLosses {
   }
 }
 
-/** Stream and partition of a place, and the offsets in what is said of it, as far as they stand there. */
-function noteOf(kind: 'hole' | 'damage', where: string, detail: string): StreamNote {
-  const place = /^(.+)\/(\d+)$/.exec(where)
-  const span = /from (\d+) to (\d+)/.exec(detail)
-  const first = span === null ? 0 : Number(span[1])
-  const end = span === null ? 0 : Number(span[2])
-  return {
-    stream: place?.[1] ?? printable(where),
-    partition: Number(place?.[2] ?? 0),
-    kind,
-    detail: printable(detail),
-    first,
-    last: Math.max(first, end - 1),
-    count: Math.max(0, end - first),
-  }
+function noteOf(kind: 'hole' | 'damage', { where, detail, lost }: Trouble): StreamNote {
+  const words = printable(detail)
+  if (lost === undefined)
+    return {
+      stream: printable(where),
+      partition: 0,
+      kind,
+      detail: words,
+      first: 0,
+      last: 0,
+      count: 0,
+    }
+  const { stream, partition } = lost
+  const [first, last] = [Number(lost.first), Number(lost.last)]
+  return { stream, partition, kind, detail: words, first, last, count: last - first + 1 }
 }
