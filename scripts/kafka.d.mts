@@ -15,6 +15,8 @@ export interface Cluster {
 }
 
 export declare function kafkaJars(): Promise<string>
+/** Ports of the loopback interface that nobody listens on at this moment. */
+export declare function freePorts(count: number): Promise<number[]>
 export declare function startCluster(options?: {
   brokers?: 1 | 3
   port?: number
