@@ -44,6 +44,12 @@ import { storeTroubleOf } from './store-trouble.ts'
 /** What the store takes as one. */
 const CHUNKS_MAX = 64
 
+/** What was stored in the end, and what the store will not take of it. */
+interface Inserted {
+  judged: readonly JudgedMessage[]
+  refused: Dead[]
+}
+
 export class SliceWriter {
   readonly #claim: Claim
   readonly #tools: ClaimTools
@@ -65,19 +71,20 @@ export class SliceWriter {
   async write(judged: readonly JudgedMessage[], attempt: number): Promise<void> {
     const { letters, progress, clock } = this.#tools
     const messages = judged.map(({ message }) => message)
-    const refused = await this.#insert(judged, attempt)
-    const dead = [...judged.flatMap((one) => one.dead), ...refused]
+    const inserted = await this.#insert(judged, attempt)
+    const dead = [...inserted.judged.flatMap((one) => one.dead), ...inserted.refused]
     await bury(dead, letters, this.#end)
     for (const one of dead) this.#told(one)
     await this.#claim.commit(messages.at(-1)!.delivery.offset + 1n)
     this.#tools.unfinished.delete(this.#claim.partition)
     progress.counts.commits++
     progress.lastCommit = clock()
+    this.#count(inserted)
   }
 
-  /** Intent and rows. @returns what the store will not take */
-  async #insert(judged: readonly JudgedMessage[], attempt: number): Promise<Dead[]> {
-    if (judged.every(({ chunks }) => chunks.length === 0)) return []
+  /** Intent and rows. */
+  async #insert(judged: readonly JudgedMessage[], attempt: number): Promise<Inserted> {
+    if (judged.every(({ chunks }) => chunks.length === 0)) return { judged, refused: [] }
     const { progress, clock, log } = this.#tools
     const messages = judged.map(({ message }) => message)
     const intent: Intent = { attempt, slices: [intendedSlice(messages)] }
@@ -100,9 +107,8 @@ export class SliceWriter {
       refused = await this.#insertEach(now, intent)
     }
     progress.counts.insertSeconds += (clock() - begun) / 1000
-    this.#count(now, refused)
     await failpoint('F7_insert_commit')
-    return refused
+    return { judged: now, refused }
   }
 
   async #insertTogether(judged: readonly JudgedMessage[], intent: Intent): Promise<void> {
@@ -156,10 +162,10 @@ export class SliceWriter {
     if (clock() - this.#fencedAt >= fenceMillis) await this.#intend(intent)
   }
 
-  #count(judged: readonly JudgedMessage[], refused: readonly Dead[]): void {
+  #count({ judged, refused }: Inserted): void {
     const { counts } = this.#tools.progress
     const without = new Set(refused.map(({ header }) => header?.id))
-    counts.slices++
+    if (judged.some(({ chunks }) => chunks.length > 0)) counts.slices++
     for (const { chunk, judgements, findings } of judged.flatMap(({ chunks }) => chunks)) {
       if (without.has(chunk.header.id)) continue
       counts.chunks++

@@ -132,3 +132,18 @@ export async function workUntilIdle(options: WorkOptions): Promise<Progress> {
     ...options.changes,
   })
 }
+
+/** `store`, with another way to insert a slice. */
+export function storeWith(store: Store, insertSlice: Store['insertSlice']): Store {
+  return {
+    address: store.address,
+    temporary: store.temporary,
+    completed: (ids) => store.completed(ids),
+    insertSlice,
+    noteDeadLetters: (letters) => store.noteDeadLetters(letters),
+    noteStream: (notes) => store.noteStream(notes),
+    noteRun: (run, ids) => store.noteRun(run, ids),
+    query: (name, params) => store.query(name, params),
+    close: () => store.close(),
+  }
+}
