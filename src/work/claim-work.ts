@@ -68,6 +68,8 @@ export class ClaimWork {
   #carried: Message | undefined
   /** Messages taken and not committed. */
   #open = 0
+  /** A slice could not be stored: there is no going on. */
+  #broken = false
 
   constructor(claim: Claim, tools: ClaimTools) {
     this.#claim = claim
@@ -152,8 +154,10 @@ export class ClaimWork {
       const judging = this.#judge(messages)
       const before = storing
       storing = Promise.all([judging, before]).then(([judged]) => this.#write(judged, 1))
-      // Met below, or at the end.
-      storing.catch(() => {})
+      // Met below, or at the end; until then nothing more is taken.
+      storing.catch(() => {
+        this.#broken = true
+      })
       await before
     }
     await storing
@@ -165,7 +169,7 @@ export class ClaimWork {
     const cutter = new SliceCutter(sliceLimits)
     if (this.#carried !== undefined) cutter.add(this.#carried, clock())
     this.#carried = undefined
-    while (!draining.aborted && !this.#end.aborted) {
+    while (!draining.aborted && !this.#end.aborted && !this.#broken) {
       const wait = cutter.empty ? POLL_MILLIS : Math.min(POLL_MILLIS, cutter.due(clock()))
       const message = wait === 0 ? undefined : await this.#take(wait)
       if (message === undefined) {
@@ -177,7 +181,7 @@ export class ClaimWork {
       this.#carried = message
       return full
     }
-    return this.#end.aborted ? [] : cutter.cut()
+    return this.#end.aborted || this.#broken ? [] : cutter.cut()
   }
 
   /** What comes up to and with this offset, however much it is; empty when the end came first. */

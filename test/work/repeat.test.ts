@@ -69,7 +69,11 @@ function gate() {
   const opened = new Promise<void>((resolve) => {
     open = resolve
   })
-  return { arrived, open, pass: () => (arrive(), opened) }
+  const pass = () => {
+    arrive()
+    return opened
+  }
+  return { arrived, open, pass }
 }
 
 async function expectStoredOnce(chunks: readonly Uint8Array[]): Promise<void> {
