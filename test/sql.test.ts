@@ -237,13 +237,19 @@ describe('queries over one run', () => {
     const ids = [sampleChunk({ flows: [{ name: 'web' }] }).header.id]
     const span = { from: MONDAY, to: MONDAY + 3_600 * SECOND, floor: '2026-01-01' }
     const lists = { origins: ['tap1/abc'], lanes: 8, streams: [], firsts: [], tables: ['coverage'] }
-    const tables: Record<string, string> = { stored_rulings: 'judgements' }
+    const audit = { until: MONDAY, since: 0, due: MONDAY, chunks: 10, chunk: ids[0], ruling: 0 }
+    const tables: Record<string, string> = {
+      stored_rulings: 'judgements',
+      audit_rows_ruled: 'judgements',
+      audit_rows_dayless: 'rejects',
+    }
     for (const name of queryNames()) {
       const table = tables[name] ?? 'flow_records'
       await engine.select(readSql(`queries/${name}`), {
         ...params,
         ...lists,
         ...span,
+        ...audit,
         ids,
         table,
       })
@@ -437,6 +443,8 @@ describe('queries over one run', () => {
   })
 
   test('the auditor finds nothing wrong', async () => {
+    const all = { from: 0, until: Date.UTC(2100, 0), limit: 10 }
+    expect(await store.query('audit_contents', all)).toEqual([])
     expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
   })
 })

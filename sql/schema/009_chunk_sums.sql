@@ -51,8 +51,7 @@ ALTER TABLE findings ADD COLUMN IF NOT EXISTS checksum UInt64 ALIAS cityHash64(
 -- adds up the checksums modulo 2^64, `places` each of them times (row + 1): with d the difference to what is stored
 -- now, one changed row stands at d(places) / d(sum) - 1, so it can be named. `day` is 1970-01-01 for tables without
 -- days, `flow_hour` counts from 1970 and is 0 for tables without time.
--- Kept as long as the rows of `chunks`, so longer than the days they speak of: that is how the auditor tells rows that
--- retention removed, whole days of them, from rows that are missing.
+-- Retention: a day goes together with that of the tables it speaks of.
 CREATE TABLE IF NOT EXISTS chunk_sums (
   table LowCardinality(String),
   chunk_id UUID,
@@ -65,7 +64,8 @@ CREATE TABLE IF NOT EXISTS chunk_sums (
   inserted_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = MergeTree
-ORDER BY (chunk_id, table, ruling, day, flow_hour)
+PARTITION BY day
+ORDER BY (chunk_id, table, ruling, flow_hour)
 SETTINGS non_replicated_deduplication_window = 10000;
 
 -- They see what is inserted, and nothing that happens to it afterwards. A block whose token is known already is passed

@@ -1,7 +1,7 @@
 // The queries of sql/queries that other rooms ask, with their parameters and rows. Times are microseconds since
 // 1970 as in src/block.ts, protocols are IANA numbers, addresses are text. `limit` bounds the rows.
 
-import type { Grade, NameProof, NameSource, Side, Verdict } from '../flow.ts'
+import type { Grade, NameProof, NameSource, Side, TableName, Verdict } from '../flow.ts'
 
 /** A flow as far as it is needed to find it again. */
 export interface FlowRow {
@@ -167,6 +167,102 @@ export interface AuditRow {
   distinct_rows: number
 }
 
+/** The store's clock, when its checksums began, the first day that it keeps (YYYY-MM-DD). Milliseconds since 1970. */
+export interface AuditClockRow {
+  now: number
+  summed_from: number
+  floor: string
+}
+
+/** Some chunks that were stored one after the other: until when (-1: there are none), how many, how many without sums. */
+export interface AuditSpanRow {
+  until: number
+  chunks: number
+  unsummed: number
+}
+
+/** A chunk of which a table does not hold what was announced and inserted. */
+export interface AuditChunkRow {
+  chunk_id: string
+  table: TableName
+  ruling: number
+  sensor: string
+  origin: string
+  seq: number
+  piece: string
+  stored_at: number
+  /** 1 if retention let go of some of its days. */
+  expired: number
+  announced: number
+  inserted: number
+  stored: number
+  /** How far the checksums of now are from those of the insert, modulo 2^64, in decimal. */
+  sum: string
+  places: string
+  /** Hours that differ: hour since 1970, rows inserted, rows stored. */
+  hours: [hour: number, inserted: number, stored: number][]
+}
+
+/** Copies of one row of a chunk. */
+export interface AuditPlaceRow {
+  row: number
+  copies: number
+  flow_hour: number
+  /** Its checksum, in decimal. */
+  content: string
+}
+
+/** Sequence numbers `first` to `last` that are not settled; those below `due` were announced long ago. */
+export interface AuditSequenceRow {
+  origin: string
+  sensor: string
+  chunks: number
+  due: number
+  first: number
+  last: number
+}
+
+/** Flow records of a sensor in one hour of their time; see the query. */
+export interface AuditSensorHourRow {
+  sensor: string
+  hour: number
+  announced: number
+  stored: number
+  dead: number
+  lacking: number
+  pending: number
+  unannounced: number
+  origins: [origin: string, lacking: number][]
+}
+
+export interface AuditDeadRow {
+  reason: string
+  sensor: string
+  letters: number
+  flow_records: number
+  first_died: number
+  last_died: number
+  /** Id of a letter. */
+  example: string
+}
+
+export interface AuditStreamRow {
+  stream: string
+  partition: number
+  kind: 'hole' | 'damage' | 'gap'
+  detail: string
+  first: number
+  last: number
+  count: number
+  noted_at: number
+}
+
+export interface AuditOrphanRow {
+  table: TableName
+  chunk_id: string
+  rows: number
+}
+
 /** How far a lane of an origin came. A sequence number is settled when all of it is stored or dead. */
 export interface WatermarkRow {
   origin: string
@@ -268,7 +364,22 @@ export interface StoreQueries {
   audit_hours: { params: Limited; row: AuditHourRow }
   /** Lanes of which nothing is settled are left out: their next is the lane itself. `lanes` 1 is the whole origin. */
   origin_watermarks: { params: { origins: readonly string[]; lanes: number }; row: WatermarkRow }
+  /** Times of the auditor are milliseconds since 1970, of the store's clock. */
+  audit_clock: { params: Record<string, never>; row: AuditClockRow }
+  audit_span: { params: { from: number; until: number; chunks: number }; row: AuditSpanRow }
   audit_chunks: { params: Limited; row: AuditRow }
+  audit_contents: { params: Limited & { from: number; until: number }; row: AuditChunkRow }
+  audit_rows: { params: { table: TableName; chunk: string }; row: AuditPlaceRow }
+  audit_rows_dayless: { params: { table: TableName; chunk: string }; row: AuditPlaceRow }
+  audit_rows_ruled: {
+    params: { table: TableName; chunk: string; ruling: number }
+    row: AuditPlaceRow
+  }
+  audit_sequences: { params: Limited & { since: number; due: number }; row: AuditSequenceRow }
+  audit_sensor_hours: { params: Limited & { since: number; due: number }; row: AuditSensorHourRow }
+  audit_dead_letters: { params: Limited; row: AuditDeadRow }
+  audit_stream: { params: Limited & { since: number }; row: AuditStreamRow }
+  audit_orphans: { params: Limited; row: AuditOrphanRow }
 }
 
 export type QueryName = keyof StoreQueries
