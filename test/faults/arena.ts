@@ -35,8 +35,8 @@ type Extra = Partial<
   args?: readonly string[]
 }
 
-/** Nothing here takes this long when all is well. */
-const PATIENCE_MILLIS = 180_000
+/** Nothing here takes this long when all is well, and the machine has nothing else to do. */
+const PATIENCE_MILLIS = 480_000
 
 export class Arena {
   readonly plan: ArenaPlan

@@ -5,7 +5,7 @@ import { sha256Hex } from '../../src/hash.ts'
 import type { Arena } from './arena.ts'
 import { type FaultRow, keepRow } from './fault-table.ts'
 import { chunkFaults, viewFaults } from './invariants.ts'
-import { askRows, type ComparedTable, compareStores, type Queried } from './oracle.ts'
+import { askRows, type ComparedTable, compareStores, type Known } from './oracle.ts'
 import type { Poison } from './poison.ts'
 import type { Supervised } from './supervised.ts'
 
@@ -23,11 +23,11 @@ export interface Trial {
 }
 
 /** Judges what the arena has come to. Sensors and workers are ended. */
-export async function judge(arena: Arena, reference: Queried, trial: Trial): Promise<FaultRow> {
+export async function judge(arena: Arena, known: Known, trial: Trial): Promise<FaultRow> {
   await arena.rest()
   await arena.checkOffsets()
   const { flows, sent, store } = arena
-  const verdict = await compareStores(reference, store, sent)
+  const verdict = await compareStores(known, store, sent)
   const tables = Object.keys(verdict) as ComparedTable[]
   const sum = (what: 'missing' | 'duplicated' | 'altered' | 'foreign') =>
     tables.reduce((total, table) => total + verdict[table][what], 0)

@@ -1,16 +1,13 @@
 // kill -9 at each place between an input and the store, by real processes on a real broker: nothing is missing, nothing
 // is there twice, nothing is altered, and nobody has to help.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { Failpoint } from '../../src/failpoint.ts'
 import { kafkaAvailable } from '../bus/broker.ts'
-import type { Front } from '../store/front.ts'
 import { Arena } from './arena.ts'
 import { expectUnharmed, judge } from './judge.ts'
 import { uniformNumbers } from './many-flows.ts'
+import type { Known } from './oracle.ts'
 import { POISON_KINDS, poison } from './poison.ts'
 import { makeReference } from './reference.ts'
 
@@ -21,16 +18,10 @@ const available = await kafkaAvailable()
 const dyingAt = (...places: string[]) => ({ arm: (start: number) => places[start] })
 
 describe.skipIf(!available)('kill -9', () => {
-  let directory = ''
-  let reference: Front
+  let known: Known
   beforeAll(async () => {
-    directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-reference-'))
-    reference = await makeReference(directory, { s0: FLOWS, s1: FLOWS })
+    known = await makeReference({ s0: FLOWS, s1: FLOWS })
   }, 120_000)
-  afterAll(async () => {
-    await reference?.kill('SIGKILL')
-    await rm(directory, { recursive: true, force: true })
-  })
 
   test('at F1 to F7, F11 and F12, with two sensors and two workers', {
     timeout: 240_000,
@@ -53,7 +44,7 @@ describe.skipIf(!available)('kill -9', () => {
       one.signal('SIGTERM')
       await arena.until('the drain has died', () => one.kills === 3)
       await arena.until('and is back', () => one.running)
-      const row = await judge(arena, reference, {
+      const row = await judge(arena, known, {
         fault: 'kill -9 at each place',
         recoverySeconds,
         poison: poisons,

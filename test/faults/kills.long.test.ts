@@ -32,7 +32,7 @@ function grow(arena: Arena, perSecond: number, flows: number): () => Promise<voi
   }
 }
 
-const trial = await trials(FLOWS)
+const trial = await trials()
 
 describe('kill -9', () => {
   trial({ name: 'kill -9 of sensors at F1, F2, F3 in turn' }, async (arena) => {

@@ -10,7 +10,6 @@ import { describe } from 'vitest'
 import type { Arena } from './arena.ts'
 import { trials } from './trial.ts'
 
-const FLOWS = 100_000
 const SENSORS = [0, 1, 2, 3]
 const run = promisify(execFile)
 /** Debian's package faketime. */
@@ -25,7 +24,7 @@ function grow(arena: Arena, perSecond: number, flows: number, extra = {}) {
   }
 }
 
-const trial = await trials(FLOWS)
+const trial = await trials()
 
 describe('members of the group', () => {
   trial({ name: 'rebalance storm: workers join and leave' }, async (arena, random) => {

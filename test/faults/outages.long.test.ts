@@ -6,7 +6,6 @@ import { describe } from 'vitest'
 import type { Arena } from './arena.ts'
 import { trials } from './trial.ts'
 
-const FLOWS = 200_000
 const SENSORS = [0, 1, 2, 3]
 /** Arrivals that are held throughout: 10,000 flows a second over four sensors. */
 const PER_SENSOR = 2500
@@ -35,7 +34,7 @@ async function drain(arena: Arena) {
   return { recoverySeconds, drainedPerSecond }
 }
 
-const trial = await trials(FLOWS)
+const trial = await trials()
 
 describe('brokers', () => {
   trial({ name: 'the broker killed and back, five times, at 10,000 flows/s' }, async (arena) => {

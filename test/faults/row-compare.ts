@@ -46,15 +46,10 @@ export function compareRows(wanted: HashedRows, found: HashedRows): RowDifferenc
   return difference
 }
 
-/** Keys and hashes as ClickHouse's RowBinary gives two UInt64 columns. */
-export function readHashedRows(bytes: Uint8Array): HashedRows {
-  const rows = bytes.length / 16
+/** The columns of what ClickHouse's RowBinary gives for `count` columns of UInt64. */
+export function readColumns(bytes: Uint8Array, count: number): BigUint64Array[] {
   const words = new BigUint64Array(bytes.slice().buffer)
-  const keys = new BigUint64Array(rows)
-  const hashes = new BigUint64Array(rows)
-  for (let row = 0; row < rows; row++) {
-    keys[row] = words[2 * row]!
-    hashes[row] = words[2 * row + 1]!
-  }
-  return { keys, hashes }
+  return Array.from({ length: count }, (_, column) =>
+    BigUint64Array.from({ length: words.length / count }, (_, row) => words[row * count + column]!),
+  )
 }
