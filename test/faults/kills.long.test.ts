@@ -37,7 +37,7 @@ const trial = await trials()
 describe('kill -9', () => {
   trial({ name: 'kill -9 of sensors at F1, F2, F3 in turn' }, async (arena) => {
     for (const number of SENSORS)
-      arena.sensor(number, FLOWS, { arm: dyingInTurn(IN_SENSOR, 12, number) })
+      arena.sensor(number, FLOWS, { arm: dyingInTurn(IN_SENSOR, 10, number) })
     arena.worker()
     await arena.until('the sensors are done', () =>
       arena.sensors.every(({ running, exits }) => !running && exits.at(-1)?.code === 0),
