@@ -14,6 +14,8 @@ export interface Kind<T> {
   read(value: unknown): T | undefined
   /** The value as seen from the directory of the settings file in which it stands. */
   from?(value: T, directory: string): T
+  /** The value as it would be written; without it, as JavaScript writes it. */
+  show?(value: T): string
 }
 
 /** A host and a port to listen at. */
@@ -90,6 +92,7 @@ export function bytes(min: number, max: number): Kind<number> {
       if (typeof number !== 'number' || !Number.isSafeInteger(number)) return undefined
       return number >= min && number <= max ? number : undefined
     },
+    show: sizeText,
   }
 }
 
@@ -176,4 +179,5 @@ export const listen: Kind<Listen> = {
     const fits = host.includes(':') ? parseNetwork(host) !== undefined : HOST.test(host)
     return fits ? { host, port } : undefined
   },
+  show: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
 }

@@ -49,10 +49,7 @@ export const SETTINGS = {
     'how this program calls itself in the logs of the brokers',
     { fallback: 'bailiwick' },
   ),
-  'kafka.tls.enabled': setting(
-    yesOrNo,
-    'speak TLS; true too where a file for it is given. `tls: true` is short for it',
-  ),
+  'kafka.tls.enabled': setting(yesOrNo, 'speak TLS; true too where a file for it is given'),
   'kafka.tls.ca_file': setting(
     filePath,
     "PEM file of the authorities that sign brokers' certificates; without it the system's",
@@ -87,7 +84,7 @@ export const SETTINGS = {
   ),
   'store.address': setting(
     storeAddress,
-    'where rows go: a directory, or http(s)://user@host:port/database. `store: …` is short for it',
+    'where rows go: a directory, or http(s)://user@host:port/database',
     { flag: '--store <url|dir>' },
   ),
   'store.password_file': setting(
@@ -134,7 +131,7 @@ export const SETTINGS = {
   ),
   'worker.threads': setting(
     whole(1, 256),
-    'threads that judge; without it one less than there are processors, at most 8',
+    'threads that judge; without it as many as there are processors',
     { flag: '--threads <number>' },
   ),
   'worker.in_flight_bytes': setting(
@@ -188,4 +185,14 @@ export function variableOf(key: SettingKey): string {
 export function flagOf(key: SettingKey): string | undefined {
   const { flag }: Setting = SETTINGS[key]
   return flag?.split(' ', 1)[0]
+}
+
+/** A value as it would be written, without any secret; '' if there is none. */
+export function shownSetting(key: SettingKey, value: unknown): string {
+  const { kind, secret }: Setting = SETTINGS[key]
+  if (value === undefined) return ''
+  if (secret === true) return '***'
+  if (key === 'store.address')
+    return String(value).replace(/^(https?:\/\/[^/@]*):[^/@]*@/i, '$1:***@')
+  return kind.show?.(value) ?? (Array.isArray(value) ? value.join(',') : String(value))
 }

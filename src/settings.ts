@@ -87,7 +87,7 @@ export interface SettingSources {
 export interface SettingsRead {
   settings: Settings
   values: SettingValues
-  /** Where each value comes from; `default` where nobody said anything. */
+  /** Where each value comes from; `default` or `not set` where nobody said anything. */
   origins: Readonly<Record<SettingKey, string>>
   problems: SettingsProblem[]
 }
@@ -105,7 +105,7 @@ export function readSettings(sources: SettingSources): SettingsRead {
       readText(key, variableOf(key), sources.env[variableOf(key)] || undefined, problems) ??
       files.map((file) => file.get(key)).find((one) => one !== undefined)
     values[key] = found?.value ?? fallback
-    origins[key] = found?.origin ?? 'default'
+    origins[key] = found?.origin ?? (fallback === undefined ? 'not set' : 'default')
   }
   tellUnknownVariables(sources.env, problems)
   // Every key was visited, and each value read by its own kind.
@@ -255,7 +255,7 @@ function checkTogether({ values, origins, problems }: Omit<SettingsRead, 'settin
     const place = origin === variableOf(key) || origin === flagOf(key) ? '' : `\`${key}\`: `
     problems.push({ severity, words: `${origin}: ${place}${words}` })
   }
-  const given = (key: SettingKey) => values[key] !== undefined && origins[key] !== 'default'
+  const given = (key: SettingKey) => !['default', 'not set'].includes(origins[key])
   const pair = ['kafka.tls.cert_file', 'kafka.tls.key_file'] as const
   for (const [one, other] of [pair, [pair[1], pair[0]] as const])
     if (given(one) && !given(other)) tell('error', one, `needs \`${other}\` beside it`)

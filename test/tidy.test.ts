@@ -417,10 +417,10 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   // What a chunk says of itself, with the chunk.
   'src/chunk-header.ts': 'test/chunk.test.ts',
   // With the commands that need it.
+  'src/bus/kafka-group.ts': 'test/cli/kafka-commands.test.ts',
   'src/cli/topics.ts': 'test/cli/kafka-commands.test.ts',
   // What settings there are, and what each may hold.
   'src/setting-kinds.ts': 'test/settings.test.ts',
-  'src/setting-table.ts': 'test/settings.test.ts',
   // A look at a journal, by the command that looks.
   'src/bus/journal-look.ts': 'test/cli/inspect.test.ts',
   // The process itself: streams, signals, exit code.

@@ -13,6 +13,7 @@ import {
   SETTINGS,
   type Setting,
   type SettingKey,
+  shownSetting,
   variableOf,
 } from '../setting-table.ts'
 import { type HiddenText, readSettings, type Settings, type SettingsRead } from '../settings.ts'
@@ -41,7 +42,9 @@ export function addSettingsOptions(
     if (flag === undefined || !sections.some((one) => key === one || key.startsWith(`${one}.`)))
       continue
     const held =
-      fallback === undefined || fallback === false ? '' : ` (default: ${String(fallback)})`
+      fallback === undefined || fallback === false
+        ? ''
+        : ` (default: ${shownSetting(key, fallback)})`
     command.addOption(new Option(flag, `${meaning}${held}`))
   }
   return command.option(

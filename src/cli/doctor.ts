@@ -5,25 +5,18 @@ import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
+import type { Settings } from '../settings.ts'
 import { openStore } from '../store/store.ts'
-import { parseStoreTarget, type StoreTarget, targetAddress } from '../store/store-target.ts'
+import { type StoreTarget, targetAddress } from '../store/store-target.ts'
 import { printable, printableJson } from '../wire-text.ts'
+import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
+import { type Check, fail, failed, ok, warn } from './check.ts'
+import { checkKafka } from './doctor-kafka.ts'
 import type { CommandParts } from './program.ts'
 import { sizeWords } from './progress.ts'
 import type { Colours } from './terminal.ts'
 import { renderTable } from './text-table.ts'
 import { packageUrl } from './version.ts'
-
-export interface Check {
-  name: string
-  state: 'ok' | 'warn' | 'fail'
-  /** What was found. */
-  found: string
-  /** What to do; '' if nothing. */
-  cure: string
-}
-
-const ok = (name: string, found: string): Check => ({ name, state: 'ok', found, cure: '' })
 
 /** Space that an embedded store of a large capture may take. */
 const FREE_BYTES_MIN = 2e9
@@ -34,7 +27,7 @@ function checkNode(): Check {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
   return major > 20 || (major === 20 && minor >= 20)
     ? ok('node', found)
-    : { name: 'node', state: 'fail', found, cure: 'install Node 20.20.2 or later' }
+    : fail('node', found, 'install Node 20.20.2 or later')
 }
 
 function checkMachine(): Check {
@@ -42,34 +35,46 @@ function checkMachine(): Check {
   const found = `${availableParallelism()} processors, ${sizeWords(memory)} of memory`
   return memory >= MEMORY_BYTES_MIN
     ? ok('machine', found)
-    : {
-        name: 'machine',
-        state: 'warn',
-        found,
-        cure: 'the embedded store wants 2 GB; use a server with --store http://…',
-      }
+    : warn('machine', found, 'the embedded store wants 2 GB; use a server with --store http://…')
 }
 
-/** The engine is not described but tried: a store is opened, and closed again. */
+/** The engine is not described but tried: a store is opened, and closed again. A server's schema stays as it is. */
 async function checkStore(name: string, target: StoreTarget): Promise<Check> {
   try {
-    const store = await openStore(target)
+    const store = await openStore(target, { schema: target.kind === 'server' ? 'check' : 'apply' })
     await store.close()
     const engine = target.kind === 'server' ? 0 : await librarySize()
     const size = engine > 0 ? `; its engine takes ${sizeWords(engine)} on disk` : ''
     return ok(name, `${targetAddress(target)} opens${size}`)
   } catch (error) {
-    const cure =
-      target.kind === 'temporary'
-        ? 'run npm ci without --omit=optional on Linux (glibc) or macOS, or use --store http://…'
-        : ''
-    return {
-      name,
-      state: 'fail',
-      found: error instanceof Error ? error.message : String(error),
-      cure,
-    }
+    const check = failed(name, error)
+    if (target.kind === 'temporary')
+      check.cure =
+        'run npm ci without --omit=optional on Linux (glibc) or macOS, or use --store http://…'
+    return check
   }
+}
+
+/** Clocks further apart than this put flows into the wrong hour, and leases on the wrong side of a flow. */
+const CLOCK_SECONDS_MAX = 5
+
+/** Compares clocks by the date that a server's answer carries; nothing if it carries none. */
+async function checkClock({ url }: Extract<StoreTarget, { kind: 'server' }>): Promise<Check[]> {
+  const name = 'clock'
+  const asked = Date.now()
+  const answer = await fetch(`${url}/ping`, { signal: AbortSignal.timeout(5000) }).catch(
+    () => undefined,
+  )
+  const theirs = Date.parse(answer?.headers.get('date') ?? '')
+  if (Number.isNaN(theirs)) return []
+  // The date has whole seconds; the answer was written somewhere between question and now.
+  const apart = Math.abs(theirs + 500 - (asked + Date.now()) / 2) / 1000
+  const found = `${apart < 1.5 ? 'less than 2' : Math.round(apart)} s apart from the store's`
+  return [
+    apart <= CLOCK_SECONDS_MAX
+      ? ok(name, found)
+      : warn(name, found, 'let NTP set the clocks of this machine and of the store'),
+  ]
 }
 
 /** Bytes of the embedded engine's shared library, 0 if it lies elsewhere than npm puts it. */
@@ -92,27 +97,26 @@ async function checkSpace(name: string, directory: string, need: number): Promis
     const found = `${directory}: ${sizeWords(free)} free`
     return free >= need
       ? ok(name, found)
-      : { name, state: 'warn', found, cure: `free ${sizeWords(need)}, or set TMPDIR` }
+      : warn(name, found, `free ${sizeWords(need)}, or set TMPDIR`)
   } catch (error) {
-    return {
-      name,
-      state: 'fail',
-      found: `${directory}: ${String(error)}`,
-      cure: 'set TMPDIR to a directory that can be written',
-    }
+    const cure = 'set TMPDIR to a directory that can be written'
+    return fail(name, `${directory}: ${String(error)}`, cure)
   }
 }
 
-/** @param store a directory or URL to try besides the temporary store. */
-export async function runChecks(store: string | undefined): Promise<Check[]> {
+/** All checks; Kafka and the store of the settings only where they are named. */
+export async function runChecks(settings: Settings): Promise<Check[]> {
   const checks = [
     checkNode(),
     checkMachine(),
     await checkSpace('temporary space', tmpdir(), FREE_BYTES_MIN),
   ]
   // One process holds one embedded store at a time: the one that is asked for is tried alone.
-  const target = store === undefined ? ({ kind: 'temporary' } as const) : parseStoreTarget(store)
-  checks.push(await checkStore(store === undefined ? 'embedded store' : 'store', target))
+  const named = settings.store !== undefined
+  const target: StoreTarget = named ? storeTargetOf(settings) : { kind: 'temporary' }
+  checks.push(await checkStore(named ? 'store' : 'embedded store', target))
+  if (target.kind === 'server') checks.push(...(await checkClock(target)))
+  checks.push(...(await checkKafka(settings)))
   return checks
 }
 
@@ -131,14 +135,17 @@ export function checksText(checks: readonly Check[], colours: Colours): string {
 }
 
 export function addDoctorCommand(program: Command, parts: CommandParts): void {
-  program
+  const command = program
     .command('doctor')
     .summary('check that this machine has what a run needs')
-    .option('--store <dir|url>', 'try this store instead of a temporary one')
+    .description(
+      'Checks this machine and, where the settings name them, the store and Kafka: the way there, the rights, the topics, the workers. Exit 4 if something fails.',
+    )
+  addSettingsOptions(command, ['kafka.brokers', 'store', 'worker.group'])
     .option('--json', 'one JSON object instead of a table', false)
-    .action(async (options: { json: boolean; store?: string }) => {
+    .action(async (options: { json: boolean }) => {
       const terminal = parts.terminal()
-      const checks = await runChecks(options.store)
+      const checks = await runChecks(await settingsOf({ ...options }, parts))
       await terminal.out.write(
         options.json
           ? `${printableJson({ schema: 'bailiwick.doctor/v1', checks })}\n`

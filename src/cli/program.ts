@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
 import { addAgentsCommand } from './agents.ts'
+import { addConfigCommand } from './config.ts'
 import { addDlqCommand } from './dlq.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { errorCause } from './error-cause.ts'
@@ -101,6 +102,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addMigrateCommand,
     addDlqCommand,
     addInspectCommand,
+    addConfigCommand,
     addDoctorCommand,
   ])
     add(program, command)
