@@ -33,6 +33,8 @@ const dotted = (word: number) =>
 const clientAddress = (client: number, six: boolean) =>
   six ? `fd00:10::${client.toString(16)}` : dotted((0x0a14_0000 + client) >>> 0)
 
+/** Servers that an agent uses much. */
+const USUAL = 32
 /** Servers below this number are in a network that every scope allows; few flows go to others. */
 const ALLOWED = 16_384
 function serverAddress(server: number, six: boolean): string {
@@ -55,9 +57,13 @@ export function makeLog(path: string, lines: number): number {
     // Some clients and servers are much busier than others.
     const client = Math.floor(CLIENTS * unit() ** 1.5)
     const inScope = next() % 32 !== 0
-    const server = inScope
-      ? Math.floor(ALLOWED * unit() ** 2.5)
-      : ALLOWED + (next() % (SERVERS - ALLOWED))
+    // Clients of one agent mostly go to the few servers that its task needs.
+    const usual = ((client >> 3) * USUAL + Math.floor(USUAL * unit() ** 2)) % ALLOWED
+    const server = !inScope
+      ? ALLOWED + (next() % (SERVERS - ALLOWED))
+      : next() % 8 !== 0
+        ? usual
+        : next() % ALLOWED
     const six = client % 8 === 7
     const udp = next() % 3 === 0
     const port = udp ? 53 : next() % 6 === 0 ? 5432 : 443
