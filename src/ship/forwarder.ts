@@ -15,7 +15,7 @@ import { failpoint } from '../failpoint.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
 import type { DeadShelf } from './dead-shelf.ts'
-import { PIECE_BYTES, piecesOf } from './pieces.ts'
+import { PIECE_BYTES, PieceCutter } from './pieces.ts'
 
 export interface ForwarderParts {
   source: Source
@@ -65,6 +65,7 @@ export class Forwarder {
   #openBytes = 0
   /** Pieces larger than this are refused by the broker, as far as is known. */
   #pieceBytes = PIECE_BYTES
+  readonly #cutter = new PieceCutter()
   #committed = -1n
   #committing: Promise<void> | undefined
   #busy = false
@@ -150,7 +151,7 @@ export class Forwarder {
   /** Hands it to the sink in its turn; messages of one key stay in order. Does not wait for the acknowledgement. */
   async #send(claim: Claim, open: Open): Promise<void> {
     const { key, bytes } = open.delivery
-    const pieces = await piecesOf(bytes, this.#pieceBytes)
+    const pieces = await this.#cutter.pieces(bytes, this.#pieceBytes)
     if (pieces.length > 1) this.counters.split++
     const sending = pieces.map((piece) => this.#sendPiece(key, piece))
     Promise.all(sending).then(

@@ -47,12 +47,15 @@ export class SliceCutter {
     return before
   }
 
+  /** Nothing more fits in. */
+  get full(): boolean {
+    const { chunks, records, bytes } = this.#limits()
+    return this.#messages.length >= chunks || this.#records >= records || this.#bytes >= bytes
+  }
+
   /** Milliseconds until the slice is to be cut: 0 if it is full or has waited long enough. Never call it when empty. */
   due(now: number): number {
-    const { chunks, records, bytes, lingerMillis } = this.#limits()
-    if (this.#messages.length >= chunks || this.#records >= records || this.#bytes >= bytes)
-      return 0
-    return Math.max(0, this.#since + lingerMillis - now)
+    return this.full ? 0 : Math.max(0, this.#since + this.#limits().lingerMillis - now)
   }
 
   /** What was collected, and begins anew. */

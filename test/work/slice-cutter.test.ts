@@ -49,6 +49,13 @@ describe('a slice ends', () => {
     const cutter = new SliceCutter(() => LIMITS)
     expect(cutter.add(message(0, 1_000_000, 5000), 0)).toBeUndefined()
     expect(cutter.due(0)).toBe(0)
+    expect(cutter.full).toBe(true)
+  })
+
+  test('when it has waited, though it is not full: whether to wait on is up to the caller', () => {
+    const cutter = new SliceCutter(() => LIMITS)
+    cutter.add(message(0, 1, 1), 0)
+    expect([cutter.due(LIMITS.lingerMillis), cutter.full]).toEqual([0, false])
   })
 })
 
