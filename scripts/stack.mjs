@@ -33,6 +33,7 @@ async function up(stack, options) {
   const unlock = stack.lock()
   // Ctrl-C ends what there is: half a stack helps nobody.
   const interrupted = new AbortController()
+  stack.interrupted = interrupted.signal
   const onSignal = () => interrupted.abort()
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   const go = async (work) => {

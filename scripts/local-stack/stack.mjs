@@ -34,6 +34,8 @@ export class Stack {
   /** @param {string} dir */
   constructor(dir) {
     this.dir = path.resolve(dir)
+    /** Aborted when a command shall not go on. */
+    this.interrupted = new AbortController().signal
     this.file = (...names) => path.join(this.dir, ...names)
     const known = this.file('stack.json')
     this.state = existsSync(known)
@@ -164,7 +166,8 @@ export class Stack {
   async command(tell, ...args) {
     tell(`${args[0]}: running`)
     try {
-      return await run(process.execPath, [MAIN, ...args, '--config', this.file('bailiwick.yaml')])
+      const words = [MAIN, ...args, '--config', this.file('bailiwick.yaml')]
+      return await run(process.execPath, words, { signal: this.interrupted })
     } catch (error) {
       throw new StackError(`bailiwick ${args[0]} failed:\n${error.stderr || error.message}`)
     }

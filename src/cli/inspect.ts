@@ -6,16 +6,19 @@ import path from 'node:path'
 import type { Command } from 'commander'
 import type { Delivery } from '../bus/bus.ts'
 import { decodeDeadLetter, decodeRedriveMark } from '../bus/dead-letter.ts'
+import { NODE_DISK } from '../bus/disk.ts'
 import { isJournal, lookAtJournal, recordsOf, segmentOf } from '../bus/journal-look.ts'
 import { parseSegmentName } from '../bus/journal-record.ts'
 import { KafkaReader } from '../bus/kafka-reader.ts'
 import { explainFileError } from '../inputs.ts'
+import { readLedger } from '../ship/ledger-file.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, kafkaSettings, settingsOf } from './bus-options.ts'
 import { chunkText, tellChunk } from './chunk-told.ts'
 import { letterText, wholeNumber } from './dlq.ts'
 import { CommandError, usageError } from './exit.ts'
 import { journalJson, journalText, segmentJson, segmentText } from './journal-told.ts'
+import { ledgerJson, ledgerText } from './ledger-told.ts'
 import type { CommandParts } from './program.ts'
 import { instantText } from './row-values.ts'
 import type { Terminal } from './terminal.ts'
@@ -83,9 +86,12 @@ async function inspectDirectory(directory: string, look: Look): Promise<void> {
     throw new CommandError(3, `${directory}: no spool: there is neither a segment nor a checkpoint`)
   if (look.raw) throw usageError('--raw is for a single chunk or message')
   const journal = await lookAtJournal(directory, look.rows).catch(cannotRead(directory))
+  const ledger = await readLedger(NODE_DISK, directory, () => {}).catch(() => undefined)
   const { out, colours } = look.terminal
   await out.write(
-    look.json ? `${printableJson(journalJson(journal))}\n` : journalText(journal, colours),
+    look.json
+      ? `${printableJson({ ...journalJson(journal), ledger: ledgerJson(ledger, look.rows) })}\n`
+      : journalText(journal, colours) + ledgerText(ledger, look.rows, colours),
   )
 }
 

@@ -4,12 +4,15 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { NODE_DISK } from '../../src/bus/disk.ts'
 import { Journal } from '../../src/bus/journal.ts'
 import { decodeChunk } from '../../src/chunk.ts'
 import { splitChunk } from '../../src/chunk-split.ts'
 import { hexText } from '../../src/cli/hex-text.ts'
 import { run } from '../../src/cli/program.ts'
 import { readEnvironment } from '../../src/config.ts'
+import { entryLine, newEntry } from '../../src/ship/ledger-entry.ts'
+import { writeLedger } from '../../src/ship/ledger-file.ts'
 import { chunkOf } from '../flows.ts'
 import { Memory, RAW_CONTROL } from './heard.ts'
 
@@ -156,6 +159,24 @@ describe('a spool', () => {
     await journal.sink().send({ key: 's/0', bytes: chunk })
     await journal.close()
     expect((await bailiwick('inspect', directory)).out).toContain('nobody has it open')
+  })
+
+  test('with the ledger of its sensor: which inputs, how far', async () => {
+    const { directory, journal } = await spool(1)
+    await journal.close()
+    const entry = newEntry({
+      origin: 's/1',
+      kind: 'tail',
+      format: 'aws-vpc',
+      source: '/srv/flow\u001b[2J.log',
+    })
+    await writeLedger(NODE_DISK, directory, 1n, [entryLine({ ...entry, chunks: 7 })])
+    const { out } = await bailiwick('inspect', directory)
+    expect(out).toContain('  ledger: 1 input, 1 of them not over')
+    expect(out).toMatch(/flow\\u\{1b\}\[2J\.log +aws-vpc +7 /)
+    expect(out).not.toMatch(RAW_CONTROL)
+    const told = JSON.parse((await bailiwick('inspect', directory, '--json')).out)
+    expect(told.ledger).toMatchObject({ origins: 1, latest: [{ origin: 's/1', chunks: 7 }] })
   })
 
   test('damage in the middle and an unfinished write at the end are told', async () => {
