@@ -152,6 +152,14 @@ export class DeadLetters {
     return 'sent'
   }
 
+  /**
+   * Sends a chunk that a sensor could not, because it was too large for the broker as it was set then.
+   * @throws BusError
+   */
+  async sendChunk(key: string, bytes: Uint8Array): Promise<void> {
+    await this.#sinkOf(CHUNK_STREAM).send({ key, bytes })
+  }
+
   #sinkOf(topic: string): Sink {
     let sink = this.#sinks.get(topic)
     if (sink === undefined) {

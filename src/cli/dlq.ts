@@ -1,8 +1,12 @@
 // `bailiwick dlq`: messages that workers gave up. Lists them, shows one with its bytes, sends them again.
 
+import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
+import { CHUNK_STREAM, laneKey } from '../bus/bus.ts'
 import { DEAD_REASONS, type DeadLetter, type DeadReason } from '../bus/dead-letter.ts'
 import { DeadLetters, type FoundLetter, type LetterList } from '../bus/dead-letters.ts'
+import { explainFileError } from '../inputs.ts'
+import type { Settings } from '../settings.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, kafkaSettings, settingsOf } from './bus-options.ts'
 import { chunkText, tellChunk } from './chunk-told.ts'
@@ -65,7 +69,7 @@ export function addDlqCommand(program: Command, parts: CommandParts): void {
       withLetters(options, parts, (all) => show(all, id, options, parts.terminal())),
     )
   add('redrive', 'send them again to where they came from')
-    .argument('[id...]', 'ids, or beginnings of them')
+    .argument('[id...]', 'ids, or beginnings of them; or .chunk files that a sensor put aside')
     .option('--all', 'all that were not sent again yet', false)
     .addOption(reason())
     .option('--dry-run', 'only say what would be sent', false)
@@ -73,20 +77,22 @@ export function addDlqCommand(program: Command, parts: CommandParts): void {
     .option(...json)
     .action((ids: string[], options: RedriveOptions) => {
       if (options.all === ids.length > 0) throw usageError('give ids, or --all; not both')
-      return withLetters(options, parts, (all) => redrive(all, ids, options, parts))
+      return withLetters(options, parts, (all, settings) =>
+        redrive(all, ids, { ...options, lanes: settings.sensor.lanes }, parts),
+      )
     })
 }
 
 async function withLetters(
   options: object,
   parts: CommandParts,
-  work: (all: DeadLetters) => Promise<void>,
+  work: (all: DeadLetters, settings: Settings) => Promise<void>,
 ): Promise<void> {
   const settings = await settingsOf({ ...options }, parts)
   let all: DeadLetters | undefined
   try {
     all = await DeadLetters.open(kafkaSettings(settings, `${settings.kafka.clientId}-dlq`))
-    await work(all)
+    await work(all, settings)
   } finally {
     await all?.close()
   }
@@ -211,7 +217,7 @@ export function letterText(letter: DeadLetter, redrivenAt: number | undefined): 
 async function redrive(
   all: DeadLetters,
   ids: readonly string[],
-  options: RedriveOptions,
+  options: RedriveOptions & { lanes: number },
   parts: CommandParts,
 ): Promise<void> {
   const terminal = parts.terminal()
@@ -220,12 +226,15 @@ async function redrive(
   if (options.all) {
     const found = await all.list({ limit: REDRIVE_MAX, reason, onlyOpen: !again })
     wanted.push(...found.letters)
-  } else for (const id of new Set(ids)) wanted.push(await theOne(all, id))
+  } else for (const id of new Set(ids)) if (!isChunkFile(id)) wanted.push(await theOne(all, id))
   const outcomes: { id: string; outcome: string }[] = []
-  const tell = async (found: FoundLetter, outcome: string) => {
-    outcomes.push({ id: found.letter.id, outcome })
-    if (!options.json) await terminal.out.write(`${found.letter.id}  ${outcome}\n`)
+  const tellOf = async (id: string, outcome: string) => {
+    outcomes.push({ id, outcome })
+    if (!options.json) await terminal.out.write(`${printable(id)}  ${outcome}\n`)
   }
+  const tell = ({ letter }: FoundLetter, outcome: string) => tellOf(letter.id, outcome)
+  for (const file of ids.filter(isChunkFile))
+    await tellOf(file, await redriveFile(all, file, options))
   // The oldest first, as they came.
   for (const found of wanted.reverse()) {
     if (parts.signal.aborted) break
@@ -241,6 +250,25 @@ async function redrive(
     await terminal.out.write(`${printableJson({ schema: 'bailiwick.dlq/v1', outcomes })}\n`)
   else if (!dryRun && !terminal.quiet && outcomes.length > 0)
     await say(terminal, `${count(outcomes.length, 'letter')}; those that die again are new letters`)
+}
+
+/** As a sensor names what is too large for its broker: `SPOOL/dead/ID.chunk`. */
+const isChunkFile = (id: string) => id.endsWith('.chunk')
+
+async function redriveFile(
+  all: DeadLetters,
+  file: string,
+  { lanes, dryRun }: { lanes: number; dryRun: boolean },
+): Promise<string> {
+  const bytes = await readFile(file).catch((error: Error) => {
+    throw new CommandError(3, `${file}: ${explainFileError(error)}`)
+  })
+  const told = tellChunk(bytes, 0)
+  if (told.kind !== 'chunk' || !told.intact)
+    throw new CommandError(3, `${file}: ${told.kind === 'chunk' ? 'was altered' : told.problem}`)
+  if (dryRun) return `would be sent to ${CHUNK_STREAM}`
+  await all.sendChunk(laneKey(told.header.sensor, told.header.seq, lanes), bytes)
+  return `sent to ${CHUNK_STREAM}; the file can be removed`
 }
 
 async function redriveOne(

@@ -1,5 +1,8 @@
 // Dead letters on a real broker: listed, shown, sent again once, and what a message is (`inspect`).
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CHUNK_STREAM, DEAD_STREAM, type Sink } from '../../src/bus/bus.ts'
 import {
@@ -198,6 +201,23 @@ describe.skipIf(!available)('dlq', () => {
     expect(Buffer.from(sent[0]!.bytes).equals(sent[1]!.bytes)).toBe(true)
     expect((await messagesOf(CHUNK_STREAM)).length).toBe(before + 2)
     expect((await bailiwick('dlq', 'redrive', idOf(2))).out).toContain('was sent again')
+  })
+
+  test('redrive of a file that a sensor put aside: a chunk as it is, and nothing else', async () => {
+    const scratch = await mkdtemp(path.join(tmpdir(), 'bailiwick-dlq-'))
+    const file = path.join(scratch, `${header.id}.chunk`)
+    await writeFile(file, chunk)
+    const before = (await messagesOf(CHUNK_STREAM)).length
+    expect((await bailiwick('dlq', 'redrive', file, '--dry-run')).out).toContain('would be sent')
+    expect((await bailiwick('dlq', 'redrive', file)).out).toContain('the file can be removed')
+    const sent = await messagesOf(CHUNK_STREAM)
+    expect(sent).toHaveLength(before + 1)
+    expect(sent.filter(({ key }) => key === 's/0')).toHaveLength(1)
+    await writeFile(file, chunk.subarray(0, 100))
+    expect(await bailiwick('dlq', 'redrive', file)).toMatchObject({ code: 3 })
+    expect(await bailiwick('dlq', 'redrive', `${file}.chunk`)).toMatchObject({ code: 3 })
+    expect(await messagesOf(CHUNK_STREAM)).toHaveLength(before + 1)
+    await rm(scratch, { recursive: true })
   })
 
   test('many letters: windows from the end to the beginning, marks before what they are about', async () => {
