@@ -7,7 +7,7 @@ import path from 'node:path'
 import { startFront } from '../store/front.ts'
 import { AGENT, writeFlows } from './numbered-flows.ts'
 import { type FlowsOf, faultsOfReference, type Known, readKnown } from './oracle.ts'
-import { givenStore, runProgram } from './program.ts'
+import { runProgram } from './program.ts'
 
 /**
  * FAULTS_REFERENCE=DIR keeps the store there for the next run. Remove it when the program stores something else.
@@ -35,15 +35,14 @@ export async function makeReference(flows: FlowsOf): Promise<Known> {
   }
 }
 
-async function fill(directory: string, url: string, flows: FlowsOf): Promise<void> {
+async function fill(directory: string, store: string, flows: FlowsOf): Promise<void> {
   const agents = path.join(directory, 'agents')
   mkdirSync(agents)
   writeFileSync(path.join(agents, 'crawler.yaml'), AGENT)
-  const { store, env } = givenStore(url)
   for (const [sensor, count] of Object.entries(flows)) {
     const log = path.join(directory, 'flows.log')
     writeFlows(log, Number(sensor.slice(1)), 0, count)
     const args = ['replay', log, '--agents', agents, '--sensor-id', sensor, '--store', store]
-    await runProgram([...args, '--json'], { env })
+    await runProgram([...args, '--json'])
   }
 }
