@@ -144,9 +144,11 @@ export function kafkaSettings(settings: Settings, clientId?: string, log?: Log):
  */
 export function storeTargetOf(settings: Settings): StoreTarget {
   const target = parseStoreTarget(needed(settings.store, 'store.address'))
-  const { password } = settings.storeAccess
-  if (target.kind !== 'server' || password === undefined) return target
-  return { ...target, password: secretOf(password, 'store.password_file') }
+  if (target.kind !== 'server') return target
+  const { password, caFile } = settings.storeAccess
+  if (password !== undefined) target.password = secretOf(password, 'store.password_file')
+  if (caFile !== undefined) target.ca = pemFile(caFile, 'store.ca_file')
+  return target
 }
 
 /** The secrets that settings hold or name, to be kept out of logs. What cannot be read is told when it is needed. */

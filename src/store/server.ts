@@ -73,6 +73,7 @@ class ServerEngine implements Engine {
       password: target.password,
       database: target.database,
       application: 'bailiwick',
+      ...(target.ca === undefined ? {} : { tls: { ca_cert: Buffer.from(target.ca) } }),
       request_timeout: patience.request,
       // What goes wrong is thrown and told once, by whoever asked.
       log: { level: ClickHouseLogLevel.OFF },
@@ -110,7 +111,7 @@ class ServerEngine implements Engine {
       if (row?.one === 1) return
     } catch (error) {
       const known = storeError(error, this.address, 'asking the server for its name')
-      if (known.code !== undefined || known instanceof StoreUnreachableError) throw known
+      if (known.code !== undefined || known.constructor !== StoreError) throw known
       const what = signal.aborted
         ? 'does not answer in time'
         : 'answers, but not as ClickHouse does'

@@ -105,6 +105,11 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   'EPIPE',
 ])
 
+/** What Node says where the server's certificate is not to be trusted, and where no TLS is spoken at all. */
+const TRUST_CODES =
+  /^(?:ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_CERT_IN_CHAIN$|DEPTH_ZERO_SELF_SIGNED_CERT$)/
+const NO_TLS_CODE = 'EPROTO'
+
 /** All that the client says when nothing was heard for its request_timeout; it has no code. */
 const CLIENT_TIMEOUT = 'Timeout error.'
 
@@ -130,6 +135,16 @@ export function storeError(error: unknown, address: string, doing: string): Stor
   if (typeof code === 'string' && NETWORK_CODES.has(code))
     return new StoreUnreachableError(
       `the store at ${address} cannot be reached (${code}): start the ClickHouse server or correct the URL`,
+      options,
+    )
+  if (typeof code === 'string' && TRUST_CODES.test(code))
+    return new StoreAccessError(
+      `the certificate of the store at ${address} is not to be trusted (${code}): name the file of the authority that signed it in store.ca_file`,
+      options,
+    )
+  if (code === NO_TLS_CODE)
+    return new StoreAccessError(
+      `the store at ${address} speaks no TLS there: write http:// in its URL, or give its other port`,
       options,
     )
   if (typeof code !== 'number' && words === CLIENT_TIMEOUT)

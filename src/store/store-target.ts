@@ -8,7 +8,15 @@ export type StoreTarget =
   /** An embedded store in a directory that stays. */
   | { kind: 'directory'; path: string }
   /** A ClickHouse server over HTTP. */
-  | { kind: 'server'; url: string; user: string; password: string; database: string }
+  | {
+      kind: 'server'
+      url: string
+      user: string
+      password: string
+      database: string
+      /** PEM of the authorities that sign the server's certificate; without it the system's. */
+      ca?: string
+    }
 
 export const TEMPORARY = ':temporary:'
 
