@@ -85,13 +85,23 @@ export class Stack {
     state.workers = workers ?? state.workers ?? 1
     state.partitions = partitions ?? state.partitions ?? 8
     state.givenKafka = kafka ?? state.givenKafka
-    state.givenStore = store ?? state.givenStore
+    if (store !== undefined) this.#takeStore(store)
     state.ports ??= await freePorts(12)
     if (state.workers > 9) throw new StackError('--workers: at most 9')
     const secret = this.file('secrets', 'store-password')
     if (!existsSync(secret))
       writeFileSync(secret, `${randomBytes(18).toString('base64url')}\n`, { mode: 0o600 })
     this.save()
+  }
+
+  /** A password in a URL would be read by others in the list of processes, and in stack.json. */
+  #takeStore(text) {
+    const url = new URL(text)
+    const password = decodeURIComponent(url.password)
+    url.password = ''
+    Object.assign(this.state, { givenStore: url.href, givenPassword: password !== '' })
+    const name = this.file('secrets', 'given-store-password')
+    if (password !== '') writeFileSync(name, `${password}\n`, { mode: 0o600 })
   }
 
   get storeUrl() {
@@ -107,7 +117,11 @@ export class Stack {
       `  brokers: [${state.brokers.map((one) => JSON.stringify(one)).join(', ')}]`,
       'store:',
       `  address: ${JSON.stringify(this.storeUrl)}`,
-      ...(state.givenStore === undefined ? ['  password_file: secrets/store-password'] : []),
+      ...(state.givenStore === undefined
+        ? ['  password_file: secrets/store-password']
+        : state.givenPassword
+          ? ['  password_file: secrets/given-store-password']
+          : []),
       'sensor:',
       '  id: stack',
       '  spool: spool',
