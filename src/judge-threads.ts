@@ -1,5 +1,6 @@
 // Threads that judge chunks which came from elsewhere. A chunk may kill the thread that works on it (out of memory,
 // an exit, no answer): that is told of the chunk, another thread takes the place of the dead one, and the rest goes on.
+// Suspects are worked on one after the other by a thread of their own, so that they hold up nobody.
 
 import { Piscina } from 'piscina'
 import { type AnalyzeTask, type Answer, type SplitTask, WORKERS } from './threads.ts'
@@ -8,14 +9,17 @@ export interface JudgeSettings {
   threads: number
   /** The worker's file, if it is not workers/analyze.ts. */
   file?: URL
-  /** A task without an answer for so long, waiting included, has killed its thread. */
+  /** A task without an answer for so long has killed its thread; waiting for a thread counts. */
   answerMillis?: number
+  /** The same of a suspect, which waits for nobody but the start of its thread. */
+  suspectMillis?: number
   /** Most memory of a thread's heap, in MiB. Buffers come on top. */
   heapMegabytes?: number
 }
 
-/** A minute is a thousand times what a chunk takes, and some slices may wait before it. */
+/** Two minutes are thousands of times what a chunk takes, and a few slices may be before it. */
 const ANSWER_MILLIS = 120_000
+const SUSPECT_MILLIS = 15_000
 const HEAP_MEGABYTES = 768
 
 /** The thread that worked on a task is gone, or was ended because it gave no answer. */
@@ -24,29 +28,27 @@ export class ThreadDied extends Error {
 }
 
 export class JudgeThreads {
-  /** Threads that died. */
-  deaths = 0
   readonly #settings: JudgeSettings
-  readonly #open = new Set<AbortController>()
-  #pool: Piscina
-  #failure: Error | undefined
-  #closed = false
+  readonly #pool: JudgePool
+  #suspects: Promise<JudgePool> | undefined
+  #suspectPool: JudgePool | undefined
+  /** Suspects go one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   /** Starts the threads. @throws what a thread threw when it was loaded */
   static async open(settings: JudgeSettings): Promise<JudgeThreads> {
-    const threads = new JudgeThreads(settings)
-    try {
-      await threads.#run({}, 'ready')
-    } catch (error) {
-      await threads.close()
-      throw error instanceof ThreadDied ? error.cause : error
-    }
-    return threads
+    const millis = settings.answerMillis ?? ANSWER_MILLIS
+    return new JudgeThreads(settings, await JudgePool.open(settings, settings.threads, millis))
   }
 
-  private constructor(settings: JudgeSettings) {
+  private constructor(settings: JudgeSettings, pool: JudgePool) {
     this.#settings = settings
-    this.#pool = this.#start()
+    this.#pool = pool
+  }
+
+  /** Threads that died. */
+  get deaths(): number {
+    return this.#pool.deaths + (this.#suspectPool?.deaths ?? 0)
   }
 
   /**
@@ -54,15 +56,69 @@ export class JudgeThreads {
    * @throws ThreadDied
    */
   judge(task: AnalyzeTask): Promise<Answer> {
-    return this.#run(task, 'checked') as Promise<Answer>
+    return this.#pool.run(task, 'checked') as Promise<Answer>
+  }
+
+  /** As `judge`, on the thread for suspects. */
+  judgeSuspect(task: AnalyzeTask): Promise<Answer> {
+    return this.#suspect(task, 'checked') as Promise<Answer>
   }
 
   /**
-   * Both halves of a chunk; nothing if it cannot be divided or read.
+   * Both halves of a suspect; nothing if it cannot be divided or read.
    * @throws ThreadDied
    */
-  split(task: SplitTask): Promise<Uint8Array<ArrayBuffer>[]> {
-    return this.#run(task, 'split') as Promise<Uint8Array<ArrayBuffer>[]>
+  splitSuspect(task: SplitTask): Promise<Uint8Array<ArrayBuffer>[]> {
+    return this.#suspect(task, 'split') as Promise<Uint8Array<ArrayBuffer>[]>
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close()
+    await this.#suspectPool?.close()
+  }
+
+  #suspect(task: object, name: string): Promise<unknown> {
+    const run = this.#turn.then(async () => {
+      const millis = this.#settings.suspectMillis ?? SUSPECT_MILLIS
+      this.#suspects ??= JudgePool.open(this.#settings, 1, millis)
+      this.#suspectPool = await this.#suspects
+      return await this.#suspectPool.run(task, name)
+    })
+    this.#turn = run.catch(() => {})
+    return run
+  }
+}
+
+class JudgePool {
+  deaths = 0
+  readonly #settings: JudgeSettings
+  readonly #threads: number
+  readonly #answerMillis: number
+  readonly #open = new Set<AbortController>()
+  #pool: Piscina
+  #failure: Error | undefined
+  #closed = false
+
+  static async open(
+    settings: JudgeSettings,
+    threads: number,
+    answerMillis: number,
+  ): Promise<JudgePool> {
+    const pool = new JudgePool(settings, threads, answerMillis)
+    try {
+      await pool.run({}, 'ready')
+    } catch (error) {
+      await pool.close()
+      throw error instanceof ThreadDied ? error.cause : error
+    }
+    return pool
+  }
+
+  private constructor(settings: JudgeSettings, threads: number, answerMillis: number) {
+    this.#settings = settings
+    this.#threads = threads
+    this.#answerMillis = answerMillis
+    this.#pool = this.#start()
   }
 
   async close(): Promise<void> {
@@ -71,12 +127,12 @@ export class JudgeThreads {
   }
 
   #start(): Piscina {
-    const { threads, file, heapMegabytes } = this.#settings
+    const { file, heapMegabytes } = this.#settings
     const pool = new Piscina({
       filename: (file ?? new URL('analyze.js', WORKERS)).href,
       // All of them always: a pool that may shrink forgets the tasks that wait when its last thread dies.
-      minThreads: threads,
-      maxThreads: threads,
+      minThreads: this.#threads,
+      maxThreads: this.#threads,
       resourceLimits: { maxOldGenerationSizeMb: heapMegabytes ?? HEAP_MEGABYTES },
     })
     // A thread that died between tasks, or one that could not be loaded: then the pool starts no more of them.
@@ -90,18 +146,18 @@ export class JudgeThreads {
     this.deaths++
     this.#pool = this.#start()
     void pool.destroy()
-    this.#run({}, 'ready').catch(() => {
+    this.run({}, 'ready').catch(() => {
       if (this.#closed) return
       this.#failure = new Error(`worker threads cannot be started: ${String(error)}`)
       for (const one of this.#open) one.abort()
     })
   }
 
-  async #run(task: object, name: string): Promise<unknown> {
+  /** @throws ThreadDied; another error if no thread can be started or the pool was closed */
+  async run(task: object, name: string): Promise<unknown> {
     if (this.#failure !== undefined) throw this.#failure
     const stop = new AbortController()
-    const millis = this.#settings.answerMillis ?? ANSWER_MILLIS
-    const timer = setTimeout(() => stop.abort(), millis)
+    const timer = setTimeout(() => stop.abort(), this.#answerMillis)
     this.#open.add(stop)
     try {
       return (await this.#pool.run(task, { name, signal: stop.signal })) as unknown
@@ -111,7 +167,7 @@ export class JudgeThreads {
       if (this.#closed) throw new Error('the worker threads were closed', { cause: error })
       this.deaths++
       const words = stop.signal.aborted
-        ? `no answer in ${millis / 1000} s`
+        ? `no answer in ${this.#answerMillis / 1000} s`
         : error instanceof Error
           ? error.message
           : String(error)

@@ -77,6 +77,8 @@ export class KafkaSource implements Source {
   #active = Date.now()
   #failures = 0
   #rebuilding = false
+  /** It was told that the consumer ended, and has not been in the group since. */
+  #apart = false
 
   /**
    * Joins the group.
@@ -187,6 +189,7 @@ export class KafkaSource implements Source {
     const old = this.#consumer
     this.#consumer = undefined
     this.restarts.consumers++
+    this.#apart = true
     const wait = RESTART_MILLIS[Math.min(this.#failures++, RESTART_MILLIS.length - 1)]!
     this.#tell({
       kind: 'restart',
@@ -215,6 +218,10 @@ export class KafkaSource implements Source {
   async #joined(membership: Membership): Promise<void> {
     if (this.#closing.signal.aborted) return
     const { topic } = this.#settings
+    if (this.#apart) {
+      this.#apart = false
+      this.#tell({ kind: 'recovered', where: topic, detail: 'a member of the group again' })
+    }
     const mine = membership.assigned.find((one) => one.topic === topic)
     if (mine === undefined || mine.partitions.length === 0) return
     const stands = await fetchStands(membership, topic, mine.partitions)

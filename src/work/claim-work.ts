@@ -34,6 +34,8 @@ export interface ClaimTools {
   losses: StreamLosses
   laneSteps: LaneSteps
   poison: PoisonRate
+  /** Waits for its turn while too many messages are bad. */
+  pace: (signal: AbortSignal) => Promise<void>
   progress: Progress
   sliceLimits: () => SliceLimits
   /** An intent that is older than this is renewed before an INSERT: less than half of what makes a member lost. */
@@ -56,8 +58,6 @@ export interface ClaimTools {
 const POLL_MILLIS = 200
 /** How soon it is seen that the slices before are stored. */
 const BUSY_POLL_MILLIS = 20
-/** Pause before each message while too many are bad. */
-const SLOW_PACE_MILLIS = 1000
 /** A slice that so many processes died of is looked at chunk by chunk, and a chunk that they died of alone is dead. */
 const ATTEMPTS_MAX = 3
 
@@ -210,8 +210,8 @@ export class ClaimWork {
   }
 
   async #take(wait: number): Promise<Message | undefined> {
-    const { poison, progress, clock } = this.#tools
-    if (poison.slow) await pause(SLOW_PACE_MILLIS, this.#end)
+    const { pace, progress, clock } = this.#tools
+    await pace(this.#end)
     const delivery = await this.#claim.next(wait)
     if (delivery === undefined) return undefined
     this.#open++

@@ -6,14 +6,13 @@ import { type JudgeThreads, ThreadDied } from '../judge-threads.ts'
 import { rulingOf } from '../pipeline.ts'
 import type { ChunkState, SliceChunk, Store } from '../store/store.ts'
 import type { AnalyzeTask, Answer } from '../threads.ts'
-import { Alone } from './alone.ts'
 import { bisect, type Tried } from './bisect.ts'
 import type { Dead } from './dead-letters.ts'
 import type { Message } from './message.ts'
 import type { Patience } from './patience.ts'
 
 export interface JudgingParts {
-  threads: Pick<JudgeThreads, 'judge' | 'split'>
+  threads: Pick<JudgeThreads, 'judge' | 'judgeSuspect' | 'splitSuspect'>
   store: Store
   patience: Patience
   snapshot: Uint8Array
@@ -45,7 +44,6 @@ export interface JudgedMessage {
 
 export class Judging {
   readonly #parts: JudgingParts
-  readonly #alone = new Alone()
 
   constructor(parts: JudgingParts) {
     this.#parts = parts
@@ -92,7 +90,7 @@ export class Judging {
     if (state?.held?.judgedKey === this.#parts.judgedKey) return judged
     const ruling = rulingOf(state, this.#parts.judgedKey)
     try {
-      const answer = await this.#alone.together(() => this.#judge(delivery.bytes, ruling))
+      const answer = await this.#parts.threads.judge(this.#task(delivery.bytes, ruling))
       take(judged, delivery.bytes, ruling, answer, this.#parts.judgedKey)
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -101,10 +99,9 @@ export class Judging {
     return judged
   }
 
-  #judge(chunk: Uint8Array, ruling: number): Promise<Answer> {
-    const { threads, snapshot, judgedKey } = this.#parts
-    const task: AnalyzeTask = { chunk, snapshot, snapshotHash: judgedKey, ruling }
-    return threads.judge(task)
+  #task(chunk: Uint8Array, ruling: number): AnalyzeTask {
+    const { snapshot, judgedKey } = this.#parts
+    return { chunk, snapshot, snapshotHash: judgedKey, ruling }
   }
 
   /** A thread died with it: tried once more alone, then halved. */
@@ -123,7 +120,7 @@ export class Judging {
       },
       // Whose halves cannot even be made without a death is as small as it gets.
       split: (piece) =>
-        threads.split({ chunk: piece }).catch((error: unknown) => {
+        threads.splitSuspect({ chunk: piece }).catch((error: unknown) => {
           if (error instanceof ThreadDied) return []
           throw error
         }),
@@ -147,7 +144,7 @@ export class Judging {
 
   async #tryAlone(bytes: Uint8Array, ruling: number): Promise<Tried<Answer>> {
     try {
-      return { value: await this.#alone.alone(() => this.#judge(bytes, ruling)) }
+      return { value: await this.#parts.threads.judgeSuspect(this.#task(bytes, ruling)) }
     } catch (error) {
       if (error instanceof ThreadDied) return { died: error.message }
       throw error

@@ -5,6 +5,7 @@ import type { DeadReason } from '../bus/dead-letter.ts'
 import type { Observed, Readiness, Sample } from '../telemetry.ts'
 import type { Patience } from './patience.ts'
 import type { PoisonRate } from './poison-rate.ts'
+import type { StreamLosses } from './stream-losses.ts'
 
 /** A worker with a backlog that commits nothing for so long does not get on. */
 const PROGRESS_MILLIS = 60_000
@@ -15,6 +16,7 @@ export interface ProgressParts {
   source: Source
   patience: Patience
   poison: PoisonRate
+  losses: StreamLosses
   /** Milliseconds of a clock that does not go back. */
   clock: () => number
   threadDeaths: () => number
@@ -75,10 +77,12 @@ export class Progress implements Observed {
   }
 
   readiness(): Readiness {
-    const { patience, poison, clock } = this.#parts
+    const { patience, poison, losses, clock } = this.#parts
     const no = (reason: string) => ({ ready: false, reason })
     if (this.ending !== undefined) return no(this.ending)
     if (patience.trouble !== undefined) return no(`waits for the store: ${patience.trouble}`)
+    const [trouble] = losses.troubles
+    if (trouble !== undefined) return no(`waits for ${trouble[0]}: ${trouble[1]}`)
     if (poison.slow)
       return no(
         `${poison.bad} of the last 1000 messages could not be worked on: look at the dead letters, and at what was deployed last; one message a second is tried`,
@@ -97,7 +101,7 @@ export class Progress implements Observed {
 
   samples(): Sample[] {
     const { counts } = this
-    const { source, patience, threadDeaths } = this.#parts
+    const { source, patience, losses, threadDeaths } = this.#parts
     const counter = (name: string, help: string, value: number): Sample => ({
       name,
       help,
@@ -134,9 +138,14 @@ export class Progress implements Observed {
       counter('seq_gap_total', 'Sequence numbers that never came.', counts.gaps),
       counter('seq_duplicate_total', 'Chunks that came again.', counts.duplicates),
       {
-        ...counter('worker_restart_total', 'Worker threads that died.', threadDeaths()),
+        ...counter('worker_restart_total', 'What was started anew, by cause.', threadDeaths()),
         labels: { cause: 'thread_died' },
       },
+      {
+        ...counter('worker_restart_total', 'What was started anew, by cause.', losses.restarts),
+        labels: { cause: 'consumer_ended' },
+      },
+      counter('losses_untold_total', 'Losses that are only in the log.', losses.untold),
       ...[...this.dead].map(([reason, value]) => ({
         ...counter('dlq_total', 'Messages given up, by reason.', value),
         labels: { reason },

@@ -1,5 +1,5 @@
-// What a stream has lost before it was delivered: told by the bus while it runs, kept until the store has it. Loss is
-// a row, not a log line.
+// What the bus tells while it runs: losses, kept until the store has them, because loss is a row and not a log line;
+// and what is the matter with a stream just now.
 
 import type { Trouble } from '../bus/bus.ts'
 import type { Store, StreamNote } from '../store/store.ts'
@@ -13,6 +13,10 @@ const WAITING_MAX = 10_000
 export class StreamLosses {
   /** Losses that the store will not hear of, because too many waited. */
   untold = 0
+  /** Consumers that ended and were built anew. */
+  restarts = 0
+  /** What is the matter with a stream, by its name, while it is. */
+  readonly troubles = new Map<string, string>()
   readonly #log: Log
   #waiting: StreamNote[] = []
 
@@ -23,6 +27,9 @@ export class StreamLosses {
   /** Takes what a source or sink tells. */
   readonly tell = (trouble: Trouble): void => {
     const { kind, where, detail } = trouble
+    if (kind === 'restart') this.restarts++
+    if (kind === 'restart' || kind === 'unreachable') this.troubles.set(where, printable(detail))
+    if (kind === 'recovered') this.troubles.delete(where)
     const level = kind === 'hole' || kind === 'damage' ? 'error' : 'warn'
     const passing = kind === 'recovered' || kind === 'notice'
     this.#log(passing ? 'info' : level, `bus: ${printable(detail)}`, { kind, where })

@@ -44,7 +44,7 @@ export interface WorkerParts {
   dead: Sink
   /** What the source tells is lost: it is noted in the store. */
   losses: StreamLosses
-  threads: Pick<JudgeThreads, 'judge' | 'split' | 'deaths'>
+  threads: Pick<JudgeThreads, 'judge' | 'judgeSuspect' | 'splitSuspect' | 'deaths'>
   /** What judges, in memory that threads share, and its hash. */
   snapshot: Uint8Array
   judgedKey: string
@@ -67,6 +67,8 @@ export interface WorkerParts {
 
 /** How often a worker looks whether it is idle, and whether the store answers. */
 const LOOK_MILLIS = 200
+/** Pause before each message while too many are bad. */
+const SLOW_PACE_MILLIS = 1000
 /** How often losses are written. */
 const LOSSES_MILLIS = 2000
 /** The store is asked something when it has not been for so long. */
@@ -103,6 +105,8 @@ class Worker {
   readonly #unfinished = new Map<number, Unfinished>()
   readonly #works = new Set<ClaimWork>()
   readonly #laneSteps = new LaneSteps()
+  /** When the next message is to be taken while too much is bad. */
+  #paceAt = 0
   /** When the store was last asked about losses. */
   #lossesAt = Number.NEGATIVE_INFINITY
   #failure: { error: unknown } | undefined
@@ -129,6 +133,7 @@ class Worker {
       source: parts.source,
       patience: this.#patience,
       poison: this.#poison,
+      losses: parts.losses,
       clock,
       threadDeaths: () => threads.deaths,
     })
@@ -181,6 +186,7 @@ class Worker {
       losses: parts.losses,
       laneSteps: this.#laneSteps,
       poison: this.#poison,
+      pace: (signal) => this.#pace(signal),
       progress,
       sliceLimits: () => this.#sliceLimits(),
       fenceMillis: parts.limits.fenceMillis,
@@ -211,6 +217,16 @@ class Worker {
     const share = Math.floor(inFlightBytes / (2 * Math.max(1, this.progress.claims)))
     const lingerMillis = slice.lingerMillis * (this.#patience.slow ? SLOW_LINGER : 1)
     return { ...slice, bytes: Math.min(slice.bytes, share), lingerMillis }
+  }
+
+  /** While too much is bad, one message a second, of all partitions. */
+  async #pace(signal: AbortSignal): Promise<void> {
+    if (!this.#poison.slow) return
+    const now = this.#parts.clock()
+    this.#paceAt = Math.max(now, this.#paceAt) + SLOW_PACE_MILLIS
+    await pause(this.#paceAt - now, AbortSignal.any([signal, this.#draining.signal])).catch(
+      () => {},
+    )
   }
 
   #fail(error: unknown): void {

@@ -27,6 +27,7 @@ beforeEach(async () => {
     file: new URL('killer.mjs', import.meta.url),
     // The start of a thread counts, too.
     answerMillis: 5000,
+    suspectMillis: 5000,
     heapMegabytes: 64,
   })
 })
@@ -55,36 +56,48 @@ async function storedOf(ids: readonly string[]): Promise<boolean[]> {
 }
 
 test.each([
-  ['exit.example', 'worker exited with code: 3', 1000],
-  ['memory.example', 'memory limit', 2000],
-  ['loop.example', 'no answer in 5 s', 3000],
+  // 16 flows, the sixth of which kills: in the pieces 0, 01, 010 and 0101.
+  {
+    word: 'exit.example',
+    why: 'worker exited with code: 3',
+    port: 1000,
+    flows: 16,
+    killer: 5,
+    path: '0101',
+  },
+  { word: 'memory.example', why: 'memory limit', port: 2000, flows: 16, killer: 5, path: '0101' },
+  { word: 'loop.example', why: 'no answer in 5 s', port: 3000, flows: 2, killer: 1, path: '1' },
 ])(
-  'of a chunk with %s the one record that kills is dead, the rest is stored',
-  async (word, why, port) => {
-    const names = harmless(16)
-    names[5] = word
-    const killer = chunkTo(names, port)
-    const before = chunkTo(harmless(3), port + 100)
-    const after = chunkTo(harmless(3), port + 200)
+  'of a chunk with $word the one record that kills is dead, the rest is stored',
+  async (given) => {
+    const names = harmless(given.flows)
+    names[given.killer] = given.word
+    const killer = chunkTo(names, given.port)
+    const before = chunkTo(harmless(3), given.port + 100)
+    const after = chunkTo(harmless(3), given.port + 200)
     await streams.send([before, killer, after])
     const progress = await workUntilIdle({ streams, store, threads, snapshot })
 
     const letters = await streams.letters()
     expect(letters).toHaveLength(1)
     const { letter, bytes } = letters[0]!
-    expect(letter).toMatchObject({ reason: 'killed_worker', offset: '1', chunk: { piece: '0101' } })
-    expect(letter.detail).toContain(why)
+    expect(letter).toMatchObject({
+      reason: 'killed_worker',
+      offset: '1',
+      chunk: { piece: given.path },
+    })
+    expect(letter.detail).toContain(given.why)
     const dead = decodeChunk(bytes).header
     expect(dead.piece?.of).toBe(idOf(killer))
     expect(dead.parts).toMatchObject([{ table: 'flow_records', rows: 1 }])
 
-    // 3 and 3 of the neighbours, and 15 of 16 in pieces of 8, 4, 2 and 1.
-    expect(progress.counts.records).toBe(21)
-    expect(progress.counts.chunks).toBe(6)
+    // The two neighbours, and of the chunk everything else: of 16 in pieces of 8, 4, 2 and 1.
+    expect(progress.counts.records).toBe(3 + 3 + given.flows - 1)
+    expect(progress.counts.chunks).toBe(2 + given.path.length)
     expect(await storedOf([idOf(before), idOf(killer), idOf(after)])).toEqual([true, false, true])
     expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
-    // Twice as a whole, then once on each way down.
-    expect(threads.deaths).toBe(6)
+    // Twice as a whole, then once on each step down.
+    expect(threads.deaths).toBe(2 + given.path.length)
   },
-  60_000,
+  90_000,
 )

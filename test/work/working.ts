@@ -10,7 +10,6 @@ import { Journal } from '../../src/bus/journal.ts'
 import { decodeChunk } from '../../src/chunk.ts'
 import { loadAgents } from '../../src/identity/agent-files.ts'
 import { loadEndpoints } from '../../src/identity/endpoint-file.ts'
-import type { JudgeThreads } from '../../src/judge-threads.ts'
 import { readInputs } from '../../src/sensor.ts'
 import { compileSnapshot, openSnapshot, type Snapshot, shareSnapshot } from '../../src/snapshot.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -104,7 +103,7 @@ function keyOf(bytes: Uint8Array): string {
 export interface WorkOptions {
   streams: Streams
   store: Store
-  threads: Pick<JudgeThreads, 'judge' | 'split' | 'deaths'>
+  threads: WorkerParts['threads']
   snapshot: Snapshot & { bytes: Uint8Array }
   source?: Source
   changes?: Partial<WorkerParts>
