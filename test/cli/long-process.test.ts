@@ -111,6 +111,22 @@ it('ends with 70 and the stack when it fails in a way that nobody expected', asy
   })
 })
 
+it('ends with 70 and tells, in its log, a fault that nothing caught', async () => {
+  // A signal lets a promise be refused that nobody waits for.
+  const fault = 'process.on("SIGUSR2",()=>{Promise.reject(new Error("nobody waits"))})'
+  const env = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(fault)}` }
+  const one = sensor(['-'], env)
+  await one.line(/^started$/)
+  one.child.kill('SIGUSR2')
+  expect(await one.ended).toEqual([70, null])
+  expect(one.lines.at(-1)).toMatchObject({
+    level: 'error',
+    msg: 'this is a fault of bailiwick',
+    err: { type: 'Error', message: 'nobody waits' },
+  })
+  expect(one.words).toEqual([])
+})
+
 it('ends with 2 where somebody else listens, and where failpoints cannot be read', async () => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
@@ -126,6 +142,23 @@ it('ends with 2 where somebody else listens, and where failpoints cannot be read
   const wrong = sensor([CAPTURE], { BAILIWICK_FAILPOINTS: 'F99=kill@1' })
   expect(await wrong.ended).toEqual([2, null])
   expect(wrong.words.join()).toContain('BAILIWICK_FAILPOINTS: RangeError: no failpoint: F99=kill@1')
+})
+
+it('waits for a store that is not there, not ready and saying why, and ends well', async () => {
+  const agents = path.join(ROOT, 'fixtures', 'day-of-work', 'agents')
+  const args = ['--kafka', '127.0.0.1:1', '--store', 'http://writer@127.0.0.1:1/flows']
+  const one = new Process(['worker', '--agents', agents, ...args, '--listen', '0'])
+  running.push(one)
+  const { listen } = await one.line(/^started$/)
+  const { reason } = await one.line(/^not reachable/)
+  expect(reason).toBe(
+    'the store at http://127.0.0.1:1/flows cannot be reached (ECONNREFUSED): start the ClickHouse server or correct the URL',
+  )
+  const ready = await fetch(`${String(listen)}/ready`)
+  expect([ready.status, await ready.json()]).toEqual([503, { ready: false, reason }])
+  expect((await fetch(`${String(listen)}/health`)).status).toBe(200)
+  one.child.kill('SIGTERM')
+  expect(await one.ended).toEqual([0, null])
 })
 
 it('shows over HTTP that it lives', async () => {
