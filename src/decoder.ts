@@ -10,6 +10,8 @@ export interface Decoder {
   /** The input is over: writes open flows and the coverage rows. Leaves `ChunkWriter.end` to the caller. */
   end(): void
   readonly stats: DecodeStats
+  /** Captures: flows that have begun and are not written yet. */
+  readonly open?: number
 }
 
 export interface DecodeStats {

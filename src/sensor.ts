@@ -16,7 +16,15 @@ import {
   openInput,
   siblingsOf,
 } from './inputs.ts'
-import { logDecoder, RunningTotals, sniffLog, ZeekJoins, zeekJoinDecoder } from './logs/logs.ts'
+import {
+  type LogFormat,
+  logDecoder,
+  RunningTotals,
+  sniffLog,
+  ZeekJoins,
+  type ZeekStream,
+  zeekJoinDecoder,
+} from './logs/logs.ts'
 import { printable } from './wire-text.ts'
 
 export interface SensorSettings {
@@ -89,16 +97,19 @@ const CONNECTIONS = /^(conn|open_conn|conn_long)[._-].*(log|json)/
 const RUNNING_FIRST = [/^open_conn[._-]/, /^conn_long[._-]/]
 
 /** What the Zeek logs of one directory know of each other. */
-interface ZeekDirectory {
+export interface ZeekDirectory {
   joins: ZeekJoins
   running: RunningTotals
 }
 
+export function newZeekDirectory(): ZeekDirectory {
+  return { joins: new ZeekJoins(), running: new RunningTotals() }
+}
+
 const baseName = (file: InputFile) => path.basename(file.source)
 
-/** Position in a directory: logs that name, running totals, everything else; within one, as found. */
-function readingRank(file: InputFile): number {
-  const name = baseName(file)
+/** Position of a file in its directory: logs that name, running totals, everything else; within one, as found. */
+export function readingRank(name: string): number {
   if (NAMING.test(name)) return 0
   const running = RUNNING_FIRST.findIndex((pattern) => pattern.test(name))
   return running < 0 ? 3 : running + 1
@@ -109,10 +120,7 @@ async function* readGroup(
   settings: SensorSettings,
   progress: (at: Progress) => void,
 ): AsyncGenerator<SensorEvent, void, void> {
-  const zeek: ZeekDirectory = {
-    joins: new ZeekJoins(),
-    running: new RunningTotals(),
-  }
+  const zeek = newZeekDirectory()
   // A connection log that is named alone still has its neighbours: they are read, but not reported.
   const connections = group.find((file) => CONNECTIONS.test(baseName(file)))
   if (connections !== undefined && connections.source !== '-') {
@@ -121,7 +129,7 @@ async function* readGroup(
       if (NAMING.test(baseName(file)) && !named.has(path.normalize(file.source)))
         for await (const event of readOne(file, settings, zeek, progress)) void event
   }
-  const inOrder = [...group].sort((a, b) => readingRank(a) - readingRank(b))
+  const inOrder = [...group].sort((a, b) => readingRank(baseName(a)) - readingRank(baseName(b)))
   for (const file of inOrder) yield* readOne(file, settings, zeek, progress)
 }
 
@@ -192,11 +200,54 @@ async function* readOne(
   }
 }
 
-function unknownFormat(head: Uint8Array): string {
+/** Why bytes that are no input of ours are none. */
+export function unknownFormat(head: Uint8Array): string {
   if (head.length === 0) return 'the file is empty'
   const compression = foreignCompression(head)
   if (compression !== undefined) return `compressed with ${compression}: decompress it first`
   return 'format not recognised: neither pcap, pcapng, a cloud flow log nor a Zeek log'
+}
+
+/** What an input is. */
+export interface InputFormat {
+  format: 'pcap' | 'pcapng' | LogFormat
+  /** Zeek: which stream. */
+  stream?: ZeekStream
+}
+
+/**
+ * What these first bytes are, or undefined if they are nothing of ours.
+ * @param name of the file, without directories: a hint
+ */
+export function sniffInput(head: Uint8Array, name: string): InputFormat | undefined {
+  const capture = sniffCapture(head)
+  if (capture !== undefined) return { format: capture }
+  const log = sniffLog(head, name)
+  if (log === undefined) return undefined
+  return { format: log.format, ...(log.zeekPath && { stream: log.zeekPath }) }
+}
+
+/** The decoder of an input; records go to `chunks`. */
+export function inputDecoder(
+  { format, stream }: InputFormat,
+  settings: SensorSettings,
+  zeek: ZeekDirectory,
+  chunks: ChunkWriter,
+): Decoder {
+  if (format === 'pcap' || format === 'pcapng') return captureDecoder(format, settings, chunks)
+  const { sensor, localNets } = settings
+  return isNaming(stream)
+    ? zeekJoinDecoder(stream, format, zeek.joins, chunks)
+    : logDecoder(
+        format,
+        { sensor, localNets, ...zeek, ...(stream && { zeekPath: stream }) },
+        chunks,
+      )
+}
+
+/** What the first bytes of an input name it. A copy or a renamed file is the same origin; so is a capture and its gzip. */
+export function originOf(sensor: string, head: Uint8Array): string {
+  return `${sensor}/${sha256Hex(head).slice(0, 32)}`
 }
 
 /** The decoder for what these first bytes look like. */
@@ -207,22 +258,14 @@ function startDecoder(
   zeek: ZeekDirectory,
   emit: (chunk: Uint8Array<ArrayBuffer>) => void,
 ): { decoder: Decoder; chunks: ChunkWriter } | undefined {
-  const { sensor, localNets } = settings
-  const capture = sniffCapture(head)
-  const log = capture === undefined ? sniffLog(head, path.basename(source)) : undefined
-  const format = capture ?? log?.format
-  if (format === undefined) return undefined
-  // A copy or a renamed file is the same origin; so is a capture and its gzip.
-  const origin = `${sensor}/${sha256Hex(head).slice(0, 32)}`
-  const chunks = new ChunkWriter({ sensor, origin, format }, emit)
-  if (capture !== undefined) return { decoder: captureDecoder(capture, settings, chunks), chunks }
-  const { format: logFormat, zeekPath } = log!
-  const decoder = isNaming(zeekPath)
-    ? zeekJoinDecoder(zeekPath, logFormat, zeek.joins, chunks)
-    : logDecoder(logFormat, { sensor, localNets, ...zeek, ...(zeekPath && { zeekPath }) }, chunks)
-  return { decoder, chunks }
+  const input = sniffInput(head, path.basename(source))
+  if (input === undefined) return undefined
+  const { sensor } = settings
+  const origin = originOf(sensor, head)
+  const chunks = new ChunkWriter({ sensor, origin, format: input.format }, emit)
+  return { decoder: inputDecoder(input, settings, zeek, chunks), chunks }
 }
 
-function isNaming(zeekPath: string | undefined): zeekPath is 'ssl' | 'dns' | 'http' | 'quic' {
-  return zeekPath === 'ssl' || zeekPath === 'dns' || zeekPath === 'http' || zeekPath === 'quic'
+function isNaming(stream: string | undefined): stream is 'ssl' | 'dns' | 'http' | 'quic' {
+  return stream === 'ssl' || stream === 'dns' || stream === 'http' || stream === 'quic'
 }

@@ -92,6 +92,10 @@ class CaptureDecoder implements Decoder, PacketSink {
     this.#reader = format === 'pcap' ? new PcapReader(this) : new PcapngReader(this)
   }
 
+  get open(): number {
+    return this.#flows.active
+  }
+
   push(bytes: Uint8Array): void {
     this.#reader.push(bytes)
   }

@@ -7,7 +7,7 @@ import { KafkaSink } from '../bus/kafka-sink.ts'
 import { reportInput } from '../report.ts'
 import type { SensorEvent, SensorSettings } from '../sensor.ts'
 import type { Settings } from '../settings.ts'
-import { readFiles } from '../ship/read-files.ts'
+import { readAll } from '../ship/read-all.ts'
 import { isRefusal, ship } from '../ship/ship.ts'
 import type { Shipper } from '../ship/shipper.ts'
 import { Spool, tellTrouble } from '../ship/spool.ts'
@@ -25,7 +25,8 @@ import { untilAborted } from './until-aborted.ts'
 
 const EXAMPLES = `Examples:
   bailiwick sensor captures/ --kafka broker:9092 --spool /var/lib/bailiwick/spool
-  tcpdump -i eth0 -w - | bailiwick sensor - --kafka broker:9092 --spool spool/
+  bailiwick sensor /var/log/zeek/current --follow --kafka broker:9092 --spool /var/lib/bailiwick/spool
+  tcpdump -i eth0 -U -w - | bailiwick sensor - --kafka broker:9092 --spool spool/
 `
 
 export function addSensorCommand(program: Command, parts: CommandParts): void {
@@ -37,24 +38,32 @@ export function addSensorCommand(program: Command, parts: CommandParts): void {
     )
     .addHelpText('before', EXAMPLES)
     .argument('<path...>', 'files, directories, or - for standard input; gzip is undone')
+    .option(
+      '--follow',
+      'go on with files that grow and directories that fill, until told to end',
+      false,
+    )
   addSettingsOptions(command, ['kafka.brokers', 'sensor', 'listen']).action(
     async (paths: string[], options: Record<string, unknown>) => {
       const settings = await settingsOf(options, parts)
       needed(settings.kafka.brokers, 'kafka.brokers')
       needed(settings.sensor.spool, 'sensor.spool')
       await runLongRunning(parts, 'sensor', settings, (running) =>
-        runSensor(paths, settings, running, parts),
+        runSensor({ paths, follow: options.follow === true, settings }, running, parts),
       )
     },
   )
 }
 
-async function runSensor(
-  paths: string[],
-  settings: Settings,
-  { log, signal, observe }: Running,
-  parts: CommandParts,
-): Promise<void> {
+interface SensorRun {
+  paths: readonly string[]
+  follow: boolean
+  settings: Settings
+}
+
+async function runSensor(run: SensorRun, running: Running, parts: CommandParts): Promise<void> {
+  const { settings, follow } = run
+  const { log, signal, observe } = running
   const spool = await openSpool(settings, log)
   const client = `${settings.kafka.clientId}-sensor-${settings.sensor.id}`
   const sink = new KafkaSink(
@@ -68,8 +77,8 @@ async function runSensor(
       sink,
       log,
       signal,
-      read: (shipper) => readPaths(paths, settings, shipper, log, signal, parts),
-      whenRefused: 'end',
+      read: (shipper) => readPaths(run, shipper, running, parts),
+      whenRefused: follow ? 'wait' : 'end',
       observe,
     })
     const { chunks, flowRecords, known, drained } = shipped
@@ -89,30 +98,32 @@ async function runSensor(
 }
 
 async function readPaths(
-  paths: readonly string[],
-  settings: Settings,
+  { paths, follow, settings }: SensorRun,
   shipper: Shipper,
-  log: Log,
-  signal: AbortSignal,
+  { log, signal, observe }: Running,
   parts: CommandParts,
 ): Promise<void> {
   const terminal = parts.terminal()
   const threads = startThreads(1)
-  const quiet = terminal.quiet || !terminal.errIsTerminal
+  const quiet = terminal.quiet || !terminal.errIsTerminal || follow
   const progress = startProgress({ ...terminal, quiet }, true, () => performance.now())
+  const sensor = sensorOf(settings)
   try {
-    const changing = await readFiles(paths, {
-      decode: (some) => untilAborted(threads.decode(some, sensorOf(settings), progress.at), signal),
+    await readAll(paths, {
+      settings: sensor,
+      follow,
       shipper,
       log,
       signal,
+      decode: (some) => untilAborted(threads.decode(some, sensor, progress.at), signal),
       inputOver: (event) => tellInput(event, log, parts.causes),
+      unreadable: (source, words) => {
+        const cause = { code: 3 as const, words: `${printable(source)}: ${words}`, told: true }
+        log('error', cause.words, { exit: cause.code })
+        parts.causes.push(cause)
+      },
+      following: (follower) => observe(follower),
     })
-    for (const source of changing) {
-      const words = `${printable(source)}: changes while it is read; follow it (--follow), or read it when it is whole`
-      log('error', words, { exit: 3 })
-      parts.causes.push({ code: 3, words, told: true })
-    }
   } finally {
     progress.stop()
     // A thread that waits for standard input would be waited for.

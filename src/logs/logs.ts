@@ -23,6 +23,7 @@ import { ZeekTsvParser } from './zeek-tsv.ts'
 export { type LogFormat, type SniffedLog, sniffLog } from './sniff.ts'
 export { ZeekJoins } from './zeek-joins.ts'
 export { RunningTotals } from './zeek-running.ts'
+export type { ZeekStream } from './zeek-streams.ts'
 
 export interface LogSettings {
   sensor: string

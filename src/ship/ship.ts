@@ -52,15 +52,15 @@ export async function ship(parts: ShipParts): Promise<Shipped> {
   parts.observe?.(new ShipStatus(spool, shipper, forwarder, sink))
   const failed = new AbortController()
   const forwarding = forwarder.run().catch((error: unknown) => failed.abort(error))
-  const stop = () => forwarder.stop()
   try {
     await unlessStuck(reading(parts, shipper), spool, failed.signal, signal)
-    // Until here it goes on also for a process that shall end: what is read needs room in the spool.
-    signal.addEventListener('abort', stop, { once: true })
-    if (!failed.signal.aborted && !signal.aborted)
-      await Promise.race([forwarder.untilCommitted(spool.end), forwarding])
+    // Until here it goes on also for a process that shall end: what is read needs room in the spool. Then what is
+    // left is sent, for as long as one may wait; the rest is for the next process.
+    const late = untilLate(signal)
+    if (!failed.signal.aborted)
+      await Promise.race([forwarder.untilCommitted(spool.end), forwarding, late.promise])
+    late.clear()
   } finally {
-    signal.removeEventListener('abort', stop)
     shipper.stop()
     forwarder.stop()
     await sink.close()
@@ -74,6 +74,26 @@ export async function ship(parts: ShipParts): Promise<Shipped> {
 async function reading(parts: ShipParts, shipper: Shipper): Promise<void> {
   await parts.read(shipper, parts.signal)
   await shipper.end()
+}
+
+/** Sending may go on for so long after the signal. */
+const DRAIN_MILLIS = 3000
+
+function untilLate(signal: AbortSignal): { promise: Promise<void>; clear: () => void } {
+  let timer: NodeJS.Timeout | undefined
+  let start = () => {}
+  const promise = new Promise<void>((resolve) => {
+    start = () => {
+      timer = setTimeout(resolve, DRAIN_MILLIS)
+    }
+    signal.addEventListener('abort', start, { once: true })
+    if (signal.aborted) start()
+  })
+  const clear = () => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', start)
+  }
+  return { promise, clear }
 }
 
 /** How often reading is looked at, and how long it may take to end when the process shall end. */
