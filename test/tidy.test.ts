@@ -412,6 +412,10 @@ function importedFrom(file: SourceFile): string[] {
 
 /** Sources whose behaviour shows only in a larger test. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  // All inputs together, by what comes out at the other end.
+  'src/ship/read-all.ts': 'test/ship/follow.test.ts',
+  'src/ship/close-origin.ts': 'test/ship/follow.test.ts',
+  'src/ship/read-stdin.ts': 'test/ship/sensor.test.ts',
   // Shapes alone.
   'src/telemetry.ts': 'test/tidy.test.ts',
   // What a chunk says of itself, with the chunk.
