@@ -15,7 +15,7 @@ import { type Patience, pause } from './patience.ts'
 import type { PoisonRate } from './poison-rate.ts'
 import type { Progress } from './progress.ts'
 import { SliceCutter, type SliceLimits } from './slice-cutter.ts'
-import { intendedSlice, SliceWriter } from './slice-writer.ts'
+import { isSameSlice, SliceWriter } from './slice-writer.ts'
 import type { StreamLosses } from './stream-losses.ts'
 import { type Gap, gapBefore, type LaneSteps, Watermarks } from './watermarks.ts'
 
@@ -115,7 +115,7 @@ export class ClaimWork {
     const { progress, log, unfinished, recutMillis } = this.#tools
     const { partition } = this.#claim
     progress.counts.replayed++
-    if (intendedSlice(messages).token !== slice.token)
+    if (!isSameSlice(messages, slice))
       log('error', 'the stream does not hold any more what an earlier worker began to store', {
         partition,
         first: String(slice.first),
@@ -129,7 +129,7 @@ export class ClaimWork {
     const deaths = own ? intent.attempt - 1 : intent.attempt
     const attempt = deaths + 1
     if (deaths < ATTEMPTS_MAX || !(await this.#begun(messages)))
-      return await this.#write(await this.#judge(messages), attempt)
+      return await this.#write(await this.#judge(messages), attempt, slice)
     const [only] = messages
     if (messages.length === 1) return await this.#write([givenUp(only!, deaths)], attempt)
     log('warn', 'workers die while they store this slice; its chunks are stored one by one', {
@@ -267,8 +267,12 @@ export class ClaimWork {
     return judged
   }
 
-  async #write(judged: readonly JudgedMessage[], attempt: number): Promise<void> {
-    await this.#writer.write(judged, attempt)
+  async #write(
+    judged: readonly JudgedMessage[],
+    attempt: number,
+    before?: IntendedSlice,
+  ): Promise<void> {
+    await this.#writer.write(judged, attempt, before)
     this.#open -= judged.length
     this.#tools.progress.open -= judged.length
     for (const { owned } of judged) for (const bytes of owned) releaseChunk(bytes)

@@ -14,16 +14,17 @@
 //    intent, which is refused to a former holder. A member that lives gives its partitions up before another gets
 //    them (the claim is lost at that moment); one that was stopped (SIGSTOP) loses them after the session's
 //    time-out, three times `fenceMillis`, and finds at the fence, when it goes on, that its proof is too old.
-// 4. So when B begins, at most one INSERT of A is under way. B looks what is known of the chunks before it writes:
-//    - A's intents are not there: that INSERT is the one that writes them; it and B's are equal, by token one of them.
-//    - They are: B counts the rows of each chunk. A's INSERT under way is counted whole or not at all, because an
+// 4. So when B begins, at most one INSERT of A is under way for each table, and no other will follow. A's go in three
+//    steps that do not overlap: intents, rows, complete. B looks what is known of the chunks before it writes:
+//    - A's intents are not there: A's INSERT of them may be under way, nothing else. B's is equal: by token one of them.
+//    - They are: B counts the rows of each chunk. An INSERT of A under way is counted whole or not at all, because an
 //      INSERT is one block into one partition; if it was not counted, B sends the same block with the same token.
 //    - All is complete: B writes nothing.
 //    A and B may judge by different agent files. Then their rulings have different numbers, unless B looked before A's
 //    intents were there; in that case A's next INSERT does not pass the fence, and no judgement of it was written.
 // 5. Another cut of the same chunks has other tokens, so it is made only when no INSERT of an earlier one can be under
-//    way: after the store has said no to the whole, or after a wait (`recutMillis`) that is longer than an INSERT
-//    takes.
+//    way: after the store has said no to the whole, or after a wait (`recutMillis`) that is longer than an INSERT can
+//    take (a server ends it by itself). The first is noted in the intent, so that whoever is next goes on like this.
 //
 // What remains: A stopped after it passed the fence and before the first byte of an INSERT left it, for longer than
 // the session's time-out, and the store has forgotten the token (10,000 blocks of a table) when A goes on. And a
@@ -41,6 +42,8 @@ import type { JudgedMessage } from './judging.ts'
 import type { Message } from './message.ts'
 import { storeTroubleOf } from './store-trouble.ts'
 
+/** Begins the token of a slice whose chunks are inserted one by one. */
+const EACH = 'each:'
 /** What the store takes as one. */
 const CHUNKS_MAX = 64
 
@@ -65,13 +68,19 @@ export class SliceWriter {
 
   /**
    * Stores what came of these messages, and commits them.
-   * @param attempt 1, or one more than the intent that was found
+   * @param before the intent that was found of them, if there was one
+   * @param attempt 1, or one more than that of `before`
    * @throws ClaimLost, the end's reason, or what neither waiting nor a dead letter can mend
    */
-  async write(judged: readonly JudgedMessage[], attempt: number): Promise<void> {
+  async write(
+    judged: readonly JudgedMessage[],
+    attempt: number,
+    before?: IntendedSlice,
+  ): Promise<void> {
     const { letters, progress, clock } = this.#tools
     const messages = judged.map(({ message }) => message)
-    const inserted = await this.#insert(judged, attempt)
+    const each = before?.token.startsWith(EACH) === true
+    const inserted = await this.#insert(judged, attempt, each)
     const dead = [...inserted.judged.flatMap((one) => one.dead), ...inserted.refused]
     await bury(dead, letters, this.#end)
     for (const one of dead) this.#told(one)
@@ -83,29 +92,39 @@ export class SliceWriter {
   }
 
   /** Intent and rows. */
-  async #insert(judged: readonly JudgedMessage[], attempt: number): Promise<Inserted> {
+  async #insert(
+    judged: readonly JudgedMessage[],
+    attempt: number,
+    each: boolean,
+  ): Promise<Inserted> {
     if (judged.every(({ chunks }) => chunks.length === 0)) return { judged, refused: [] }
     const { progress, clock, log } = this.#tools
     const messages = judged.map(({ message }) => message)
-    const intent: Intent = { attempt, slices: [intendedSlice(messages)] }
+    const slice = intendedSlice(messages)
+    const together: Intent = { attempt, slices: [slice] }
+    const oneByOne: Intent = { attempt, slices: [{ ...slice, token: EACH + slice.token }] }
     await failpoint('F4_fetch_intent')
-    await this.#intend(intent)
+    await this.#intend(each ? oneByOne : together)
     await failpoint('F5_intent_insert')
     const begun = clock()
     let now = judged
     let refused: Dead[] = []
-    try {
-      await this.#insertTogether(now, intent)
-    } catch (error) {
-      const trouble = storeTroubleOf(error)
-      if (trouble !== 'contradicted' && trouble !== 'refused') throw error
-      log('warn', 'the store takes the slice not as it is; its chunks are tried one by one', {
-        reason: (error as Error).message,
-      })
-      // The rulings may have moved on since they were looked up: a worker with other agent files was here.
-      if (trouble === 'contradicted') now = await this.#tools.judging.slice(messages, this.#end)
-      refused = await this.#insertEach(now, intent)
-    }
+    if (each) refused = await this.#insertEach(now, oneByOne)
+    else
+      try {
+        await this.#insertTogether(now, together)
+      } catch (error) {
+        const trouble = storeTroubleOf(error)
+        if (trouble !== 'contradicted' && trouble !== 'refused') throw error
+        const reason = (error as Error).message
+        log('warn', 'the store does not take the slice; its chunks are tried one by one', {
+          reason,
+        })
+        await this.#intend(oneByOne)
+        // The rulings may have moved on since they were looked up: a worker with other agent files was here.
+        if (trouble === 'contradicted') now = await this.#tools.judging.slice(messages, this.#end)
+        refused = await this.#insertEach(now, oneByOne)
+      }
     progress.counts.insertSeconds += (clock() - begun) / 1000
     await failpoint('F7_insert_commit')
     return { judged: now, refused }
@@ -184,8 +203,13 @@ export class SliceWriter {
   }
 }
 
+/** Whether these are the messages of an earlier intent. */
+export function isSameSlice(messages: readonly Message[], { token }: IntendedSlice): boolean {
+  return intendedSlice(messages).token === token.replace(EACH, '')
+}
+
 /** The place of a slice, and a hash of what stands there: a repetition can be told from something else. */
-export function intendedSlice(messages: readonly Message[]): IntendedSlice {
+function intendedSlice(messages: readonly Message[]): IntendedSlice {
   const ids = messages.map(({ header, delivery }) => header?.id ?? `no chunk at ${delivery.offset}`)
   return {
     first: messages[0]!.delivery.offset,

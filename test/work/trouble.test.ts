@@ -200,6 +200,26 @@ describe('a slice that workers died of', () => {
     expect(await completeOf(chunks)).toEqual([true, true, true])
   })
 
+  test('that was refused as a whole before is not tried as a whole again', async () => {
+    const chunks = freshChunks(3)
+    const left = await leave(1, chunks, [true, false, false])
+    for await (const claim of streams.chunks.source().claims()) {
+      await takeAll(claim, chunks.length)
+      const slices = left.slices.map((one) => ({ ...one, token: `each:${one.token}` }))
+      await claim.intend({ attempt: 1, slices })
+      break
+    }
+    const sizes: number[] = []
+    const counting = storeWith(store, async (slice) => {
+      sizes.push(slice.chunks.length)
+      await store.insertSlice(slice)
+    })
+    const { counts } = await workUntilIdle({ ...parts(), store: counting })
+    expect(sizes).toEqual([1, 1, 1])
+    expect(counts).toMatchObject({ replayed: 1, commits: 1, chunks: 3 })
+    expect(await completeOf(chunks)).toEqual([true, true, true])
+  })
+
   test('three times is stored chunk by chunk, each with an intent of its own', async () => {
     const chunks = freshChunks(3)
     await leave(3, chunks, [true, false, false])
