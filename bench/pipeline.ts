@@ -4,6 +4,8 @@
 // --minutes how the worker's memory goes over a long run at full speed.
 //
 //   npm run bench:pipeline [-- --lines 1000000 --rounds 3 --workers 2 --minutes 30]
+//
+// --only bailiwick and --only 'bare loop' run one side; --profile DIR leaves CPU profiles of its processes there.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,6 +35,7 @@ const { values: options } = parseArgs({
     workers: { type: 'string', default: '1' },
     minutes: { type: 'string' },
     only: { type: 'string' },
+    profile: { type: 'string' },
   },
 })
 const LINES = Number(options.lines)
@@ -77,7 +80,10 @@ function steadyRate(progress: Progress, records: number, end: number): number {
   return (records * part * 1000) / (last.at - first.at)
 }
 
-const node = (...args: readonly string[]) => new MeasuredProcess([process.execPath, ...args])
+const PROFILE =
+  options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
+const node = (...args: readonly string[]) =>
+  new MeasuredProcess([process.execPath, ...PROFILE, ...args])
 const BARE = new URL('bare-loop.js', import.meta.url).pathname
 
 interface Side {

@@ -4,8 +4,8 @@
 //   chunk ─▶ one deciding record a flow ─▶ whose are its ends? ─▶ may they? ─▶ how bad? ─▶ rows
 //                                          identity/              scope/      detect/
 //
-// No state is kept between chunks, and no clock is read: the same chunk and snapshot give the same bytes, on any
-// thread. Flows that show the same share one Judgement, so the work per flow is two address lookups and a key.
+// Nothing of a chunk is kept for the next, and no clock is read: the same chunk and snapshot give the same bytes, on
+// any thread. Flows that show the same share one Judgement, so the work per flow is two address lookups and a key.
 
 import { formatAddress } from './address.ts'
 import type { Block } from './block.ts'
@@ -17,9 +17,10 @@ import type { Handshake, NameProof, NameSource } from './flow.ts'
 import { type Attribution, attribute } from './identity/attribution.ts'
 import { isHostName } from './identity/domain-name.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
-import { type End, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
+import { type End, type Judgement, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
 import { decodeBlock } from './native-read.ts'
 import { type Interned, type Outcome, OutcomeWriter } from './outcome.ts'
+import { portCounts } from './scope/matcher.ts'
 import { type NameEvidence, nameEvidence } from './scope/name-evidence.ts'
 import { peerClass } from './scope/policy.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -49,11 +50,17 @@ export function analyze(chunk: Uint8Array, snapshot: Snapshot, ruling: number): 
 /** What a name amounts to, worked out once for all flows that show it. */
 interface KnownName {
   id: number
+  /** All that was shown of it. */
+  text: string
   evidence: NameEvidence
   /** Registrable, '' if the address has to stand for the destination. */
   destination: string
   endpoint: Endpoint | undefined
 }
+
+/** Judgements made under a snapshot. They hold nothing of a chunk: agents do much the same all day. */
+const madeWith = new WeakMap<Snapshot, Map<string, Judgement>>()
+const MADE_MAX = 32_768
 
 /** Judges the flows of one block, and remembers what it has worked out. */
 class Judge {
@@ -64,6 +71,8 @@ class Judge {
   readonly #judgements = new Map<string, Interned>()
   readonly #names = new Map<string, KnownName>()
   readonly #addresses = new AddressTexts()
+  /** Of all blocks. */
+  readonly #made: Map<string, Judgement>
 
   constructor(
     snapshot: Snapshot,
@@ -75,6 +84,9 @@ class Judge {
     this.#flows = flows
     this.#totals = totals
     this.#out = out
+    let made = madeWith.get(snapshot)
+    if (made === undefined) madeWith.set(snapshot, (made = new Map()))
+    this.#made = made
   }
 
   flow(row: number): void {
@@ -135,6 +147,12 @@ class Judge {
       const named = evidence.kind !== 'literal' && isHostName(evidence.name)
       known = {
         id: this.#names.size,
+        text: [
+          c.server_name.get(row),
+          c.name_source.get(row),
+          c.name_proof.get(row),
+          ...c.dns_names.get(row),
+        ].join('\u001f'),
         evidence,
         destination: named ? registrableName(evidence.name) : '',
         endpoint: named ? endpointOfName(this.#snapshot.endpoints, evidence.name) : undefined,
@@ -147,12 +165,11 @@ class Judge {
   /** Judges one side (`none`: neither end is an agent's) and writes it. */
   #side(row: number, seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): void {
     const c = this.#flows.columns
-    const key = this.#judgementKey(row, seen, known, side)
+    const place = this.#judgementKey(seen, known, side)
+    const key = `${place} ${c.handshake.codes[row]} ${known.id}`
     let interned = this.#judgements.get(key)
     if (interned === undefined) {
-      interned = this.#out.intern(
-        side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side),
-      )
+      interned = this.#out.intern(this.#judge(place, seen, known, side))
       this.#judgements.set(key, interned)
     }
     const { judgement } = interned
@@ -181,13 +198,26 @@ class Judge {
     })
   }
 
-  /** All that a judgement depends on: flows with one key are judged alike. */
-  #judgementKey(
-    row: number,
+  /** The judgement, made now or for a chunk before. */
+  #judge(
+    place: string,
     seen: Sighting,
     known: KnownName,
     side: 'orig' | 'resp' | 'none',
-  ): string {
+  ): Judgement {
+    // Codes are those of one block; between blocks the words count.
+    const key = `${place} ${seen.handshake} ${known.text}`
+    let judgement = this.#made.get(key)
+    if (judgement === undefined) {
+      judgement = side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side)
+      if (this.#made.size >= MADE_MAX) this.#made.clear()
+      this.#made.set(key, judgement)
+    }
+    return judgement
+  }
+
+  /** All that a judgement depends on, but for handshake and name: flows with one key are judged alike. */
+  #judgementKey(seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): string {
     const { orig, resp } = seen
     const owner = side === 'resp' ? resp.owner : orig.owner
     const peer = side === 'resp' ? orig : resp
@@ -195,10 +225,22 @@ class Judge {
     let expired = ''
     for (const agent of owner.agents)
       expired += seen.ts >= this.#snapshot.scopes.scopes[agent]!.expires ? 'x' : '-'
-    const ports = seen.directionSure ? seen.respPort : `${seen.respPort}/${seen.origPort}`
+    let ports = String(seen.respPort)
+    // Only where the ends may be taken the other way round does the originator's port count, and it is seldom the same.
+    if (!seen.directionSure && side !== 'none')
+      ports += this.#mayTurn(seen, owner, side) ? `/${seen.origPort}` : '?'
     const endpoint =
       known.endpoint === undefined && seen.endpoint !== undefined ? seen.endpoint.match : ''
-    return `${side} ${owner.id} ${expired} ${peerOwner} ${peer.class} ${peer.kind} ${seen.protocol} ${ports} ${this.#flows.columns.handshake.codes[row]} ${known.id} ${endpoint}`
+    return `${side} ${owner.id} ${expired} ${peerOwner} ${peer.class} ${peer.kind} ${seen.protocol} ${ports} ${endpoint}`
+  }
+
+  /** Could a scope allow the flow with its ends the other way round? */
+  #mayTurn({ protocol, origPort }: Sighting, owner: Attribution, side: 'orig' | 'resp'): boolean {
+    const { scopes } = this.#snapshot.scopes
+    const turned = side === 'orig' ? 'ingress' : 'egress'
+    for (const agent of owner.agents)
+      if (portCounts(scopes[agent]!, turned, protocol, origPort)) return true
+    return false
   }
 }
 

@@ -132,6 +132,22 @@ export function fitRule(
   return open
 }
 
+/**
+ * False if no rule of this direction can match on this port, whoever the peer is: then no answer depends on which of
+ * such ports it is, and without a name the answer is out of scope.
+ */
+export function portCounts(
+  scope: CompiledScope,
+  direction: Direction,
+  protocol: number,
+  port: number,
+): boolean {
+  const anyPort = !hasPorts(protocol)
+  return scope[direction].some(
+    (rule) => rule.protocols[protocol] === 1 && (anyPort || inPorts(rule, port)),
+  )
+}
+
 function inNetworks(book: ScopeBook, wanted: ReadonlySet<number>, narrowest: number): boolean {
   for (let prefix = narrowest; prefix >= 0; prefix = book.networks.parents[prefix]!)
     if (wanted.has(prefix)) return true
