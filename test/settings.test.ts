@@ -1,7 +1,10 @@
 // Settings: which source counts, and that every mistake is told with its place and its cure.
 
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { SETTING_KEYS, variableOf } from '../src/setting-table.ts'
 import { readSettings, type SettingSources } from '../src/settings.ts'
+import { HOSTILE, RAW_CONTROL } from './cli/heard.ts'
 
 const NOTHING: SettingSources = { env: {}, files: [], flags: {} }
 const fromFile = (text: string, path = '/etc/bailiwick/config.yaml') =>
@@ -195,4 +198,44 @@ it('warns of variables that nothing reads, but not of those that Kubernetes sets
         'BAILIWICK_KAFKA_BROKER: no such setting, nothing reads it (did you mean BAILIWICK_KAFKA_BROKERS?)',
     },
   ])
+})
+
+describe('whatever stands in a file or a variable', () => {
+  const line = (text: string) => expect(text).not.toMatch(RAW_CONTROL)
+
+  it('is told in lines that can be printed, or read', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(...HOSTILE),
+      fc.json(),
+      fc.constantFrom(
+        'kafka:',
+        'kafka: {tls: [',
+        'a: &b [*b]',
+        '? [x]',
+        '__proto__: {a: 1}',
+        '- - -',
+      ),
+    )
+    fc.assert(
+      fc.property(text, fc.constantFrom(...SETTING_KEYS), (given, key) => {
+        const nested = key.split('.').reduceRight((inner, name) => `{${name}: ${inner}}`, given)
+        const read = readSettings({
+          env: { [variableOf(key)]: given, [`BAILIWICK_${given}`]: given },
+          files: [
+            { path: `a${given}.yaml`, text: given },
+            { path: 'b.yaml', text: nested },
+          ],
+          flags: { [key]: given },
+        })
+        for (const { words } of read.problems) line(words)
+      }),
+    )
+  })
+
+  it.each(['__proto__', 'constructor', 'toString'])('is no setting if it is called %s', (name) => {
+    for (const text of [`${name}: 1`, `kafka: {${name}: 1}`, `kafka: {tls: {${name}: x}}`])
+      expect(words(fromFile(text))[0]).toContain(`unknown key \`${name}\``)
+    expect(({} as Record<string, unknown>).a).toBeUndefined()
+  })
 })

@@ -2,21 +2,29 @@
 // they say, and with which exit code, when they are not.
 
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ALERT_STREAM, CHUNK_STREAM, DEAD_STREAM, IDENTITY_STREAM } from '../../src/bus/bus.ts'
+import { kafkaClient } from '../../src/bus/kafka-client.ts'
 import { run } from '../../src/cli/program.ts'
 import { topicWishes } from '../../src/cli/topics.ts'
 import { readEnvironment } from '../../src/config.ts'
 import { type Cluster, kafkaAvailable, startCluster, stopCluster } from '../bus/broker.ts'
 import { Memory } from './heard.ts'
 
+const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs
 const ROOT = path.join(import.meta.dirname, '..', '..')
 const MAIN = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
 const CAPTURE = path.join(ROOT, 'fixtures', 'day-of-work', 'input')
 const AGENTS = path.join(ROOT, 'fixtures', 'day-of-work', 'agents')
+const OPERATIONS: Readonly<Record<string, number>> = {
+  Read: AclOperationTypes.READ,
+  Write: AclOperationTypes.WRITE,
+  Describe: AclOperationTypes.DESCRIBE,
+}
 const available = await kafkaAvailable()
 
 describe.skipIf(!available)('with a broker', () => {
@@ -218,6 +226,50 @@ describe.skipIf(!available)('with a broker', () => {
     const { code, err } = await here(['topics'], as('sensor'))
     expect(code).toBe(4)
     expect(err).toContain('(the user may not: grant it the right to this topic)')
+  })
+
+  it('the rights that docs/settings.md names are enough for sensor and worker, and all that they are given', async () => {
+    const page = readFileSync(path.join(ROOT, 'docs', 'settings.md'), 'utf8')
+    const admin = kafkaClient(
+      {
+        brokers: cluster.bootstrap,
+        clientId: 'test',
+        tls: { ca: readFileSync(cluster.tls!.ca, 'utf8') },
+        sasl: { mechanism: 'plain', username: 'admin', password: cluster.tls!.users.admin! },
+      },
+      1,
+    ).admin()
+    await admin.connect()
+    for (const user of ['sensor', 'worker']) {
+      // | `worker` | Describe, Read on `a`; Describe, Write on `b` | Read on `worker.group` |
+      const row = page.split('\n').find((line) => line.startsWith(`| \`${user}\` |`))
+      const rights = [...row!.matchAll(/([A-Z][A-Za-z, ]+) on `([^`]+)`/g)].flatMap(
+        ([, operations, name]) => operations!.split(', ').map((one) => [one, name!] as const),
+      )
+      expect(rights.length).toBeGreaterThan(1)
+      const acl = rights.map(([operation, name]) => ({
+        resourceType: name === 'worker.group' ? AclResourceTypes.GROUP : AclResourceTypes.TOPIC,
+        resourceName: name === 'worker.group' ? 'bailiwick-workers' : name,
+        resourcePatternType: ResourcePatternTypes.LITERAL,
+        principal: `User:${user}`,
+        host: '*',
+        operation: OPERATIONS[operation]!,
+        permissionType: AclPermissionTypes.ALLOW,
+      }))
+      await admin.createAcls({ acl })
+    }
+    await admin.disconnect()
+    const behind = async () => {
+      const { out } = await here(['doctor', '--json'], as('admin'))
+      const { checks } = JSON.parse(out) as { checks: { name: string; found: string }[] }
+      return checks.find(({ name }) => name === 'kafka workers')?.found.replace(/^.*: /, '')
+    }
+    const sent = await bailiwick(sensor(), as('sensor'))
+    expect([sent.code, last(sent.err).msg]).toEqual([0, 'ended'])
+    expect(await behind()).not.toBe('0')
+    const stored = await bailiwick([...worker(), '--until-idle', '1'], as('worker'))
+    expect([stored.code, last(stored.err).msg]).toEqual([0, 'ended'])
+    expect(await behind()).toBe('0')
   })
 
   it('wrong settings end with 2 before anything is reached', async () => {
