@@ -74,6 +74,7 @@ async function up(stack, options) {
   const config = stack.file('bailiwick.yaml')
   process.stdout.write(`
 Put captures, cloud flow logs or Zeek logs into ${stack.state.inbox}
+(a file there may still grow: its last flows are told when it is removed; compressed ones are whole)
 Then ask:   node dist/src/cli/main.js reconcile --config ${config}
             node dist/src/cli/main.js dlq ls --config ${config}
             scripts/stack logs worker-1 --follow
