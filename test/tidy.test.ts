@@ -104,6 +104,7 @@ const RANKS: readonly (readonly string[])[] = [
     'report-build.ts',
     'pipeline.ts',
     'audit.ts',
+    'audit',
     'settings.ts',
     'setting-table.ts',
     'setting-kinds.ts',
