@@ -417,6 +417,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/ship/read-all.ts': 'test/ship/follow.test.ts',
   'src/ship/close-origin.ts': 'test/ship/follow.test.ts',
   'src/ship/read-stdin.ts': 'test/ship/sensor.test.ts',
+  // What is always on, with what is asked once.
+  'src/audit/auditor.ts': 'test/audit.test.ts',
   // Shapes alone.
   'src/telemetry.ts': 'test/tidy.test.ts',
   // What a chunk says of itself, with the chunk.

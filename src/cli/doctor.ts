@@ -11,6 +11,7 @@ import { type StoreTarget, targetAddress } from '../store/store-target.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
 import { type Check, fail, failed, ok, warn } from './check.ts'
+import { checkAudit } from './doctor-audit.ts'
 import { checkKafka } from './doctor-kafka.ts'
 import type { CommandParts } from './program.ts'
 import { sizeWords } from './progress.ts'
@@ -39,19 +40,20 @@ function checkMachine(): Check {
 }
 
 /** The engine is not described but tried: a store is opened, and closed again. A server's schema stays as it is. */
-async function checkStore(name: string, target: StoreTarget): Promise<Check> {
+async function checkStore(name: string, target: StoreTarget): Promise<Check[]> {
   try {
     const store = await openStore(target, { schema: target.kind === 'server' ? 'check' : 'apply' })
+    const audit = target.kind === 'temporary' ? [] : [await checkAudit(store)]
     await store.close()
     const engine = target.kind === 'server' ? 0 : await librarySize()
     const size = engine > 0 ? `; its engine takes ${sizeWords(engine)} on disk` : ''
-    return ok(name, `${targetAddress(target)} opens${size}`)
+    return [ok(name, `${targetAddress(target)} opens${size}`), ...audit]
   } catch (error) {
     const check = failed(name, error)
     if (target.kind === 'temporary')
       check.cure =
         'run npm ci without --omit=optional on Linux (glibc) or macOS, or use --store http://…'
-    return check
+    return [check]
   }
 }
 
@@ -114,7 +116,7 @@ export async function runChecks(settings: Settings): Promise<Check[]> {
   // One process holds one embedded store at a time: the one that is asked for is tried alone.
   const named = settings.store !== undefined
   const target: StoreTarget = named ? storeTargetOf(settings) : { kind: 'temporary' }
-  checks.push(await checkStore(named ? 'store' : 'embedded store', target))
+  checks.push(...(await checkStore(named ? 'store' : 'embedded store', target)))
   if (target.kind === 'server') checks.push(...(await checkClock(target)))
   checks.push(...(await checkKafka(settings)))
   return checks

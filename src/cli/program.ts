@@ -14,6 +14,7 @@ import { type ExitCause, exitCode } from './exit.ts'
 import { addFlowsCommand } from './flows.ts'
 import { addInspectCommand } from './inspect.ts'
 import { addMigrateCommand } from './migrate.ts'
+import { addReconcileCommand } from './reconcile.ts'
 import { addReplayCommand } from './replay.ts'
 import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
@@ -100,6 +101,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addAgentsCommand,
     addTopicsCommand,
     addMigrateCommand,
+    addReconcileCommand,
     addDlqCommand,
     addInspectCommand,
     addConfigCommand,

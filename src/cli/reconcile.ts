@@ -10,8 +10,8 @@ import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
 import { usageError } from './exit.ts'
 import type { CommandParts } from './program.ts'
-import { say } from './terminal.ts'
 import type { Colours } from './terminal.ts'
+import { say } from './terminal.ts'
 import { count, renderTable } from './text-table.ts'
 
 const HOURS_MAX = 24 * 36_500
@@ -47,7 +47,9 @@ export function addReconcileCommand(program: Command, parts: CommandParts): void
       if (options.deep && options.since !== undefined)
         throw usageError('--deep looks at everything: leave --since out')
       const target = storeTargetOf(await settingsOf(options as never, parts))
-      const store = await openStore(target, { schema: target.kind === 'server' ? 'check' : 'apply' })
+      const store = await openStore(target, {
+        schema: target.kind === 'server' ? 'check' : 'apply',
+      })
       try {
         const report = await runAudit(store, {
           deep: options.deep,
