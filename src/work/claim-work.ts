@@ -79,6 +79,8 @@ export class ClaimWork {
     this.#claim = claim
     this.#tools = tools
     this.#end = AbortSignal.any([claim.lost, tools.hard])
+    // As many wait with it as there are dead letters in a slice.
+    setMaxListeners(0, this.#end)
     this.#writer = new SliceWriter(claim, tools, this.#end)
     this.#watermarks = new Watermarks(tools.laneSteps)
   }

@@ -183,10 +183,12 @@ export class SliceWriter {
 
   #count({ judged, refused }: Inserted): void {
     const { counts } = this.#tools.progress
+    // What was not stored, and what was counted: a chunk may be twice in a slice.
     const without = new Set(refused.map(({ header }) => header?.id))
     if (judged.some(({ chunks }) => chunks.length > 0)) counts.slices++
     for (const { chunk, judgements, findings } of judged.flatMap(({ chunks }) => chunks)) {
       if (without.has(chunk.header.id)) continue
+      without.add(chunk.header.id)
       counts.chunks++
       counts.records += recordsOf(chunk.header)
       counts.judgements += judgements

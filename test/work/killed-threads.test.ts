@@ -6,8 +6,7 @@ import { decodeChunk } from '../../src/chunk.ts'
 import { JudgeThreads } from '../../src/judge-threads.ts'
 import type { Snapshot } from '../../src/snapshot.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
-import { chunkOf } from '../flows.ts'
-import { idOf, Streams, snapshotOf, workUntilIdle } from './working.ts'
+import { chunkTo, idOf, Streams, snapshotOf, workUntilIdle } from './working.ts'
 
 let directory = ''
 let store: Store
@@ -39,13 +38,6 @@ afterAll(async () => {
   await store.close()
   await rm(directory, { recursive: true })
 })
-
-/** A chunk of flows to these names, from ports that make it another chunk than any before. */
-function chunkTo(names: readonly string[], port: number): Uint8Array {
-  return chunkOf(
-    names.map((name, i) => ({ orig: `10.1.2.3:${port + i}`, resp: '192.0.2.7:443', name })),
-  )
-}
 
 const harmless = (count: number) => Array.from({ length: count }, (_, i) => `site-${i}.example`)
 

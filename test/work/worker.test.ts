@@ -5,7 +5,19 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { JudgeThreads } from '../../src/judge-threads.ts'
 import type { Snapshot } from '../../src/snapshot.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
-import { chunksOf, idOf, Streams, snapshotOf, workUntilIdle } from './working.ts'
+import type { Observed } from '../../src/telemetry.ts'
+import { StreamLosses } from '../../src/work/stream-losses.ts'
+import { WORKER_LIMITS } from '../../src/work/worker.ts'
+import {
+  chunksOf,
+  chunkTo,
+  idOf,
+  numberedChunks,
+  Streams,
+  snapshotOf,
+  storeWith,
+  workUntilIdle,
+} from './working.ts'
 
 const STORY = 'document-exfiltration'
 
@@ -76,5 +88,74 @@ test('what is no chunk, and what was altered, are dead letters with their bytes 
   expect(Buffer.from(of('2')).equals(altered)).toBe(true)
   const states = await store.completed([first!, ...rest].map(idOf))
   expect([...states.values()].every(({ complete }) => complete)).toBe(true)
+  await streams.close()
+})
+
+test('told to end, it stores and commits what it has taken, and takes no more', async () => {
+  const streams = await Streams.open()
+  const chunks = Array.from({ length: 30 }, (_, i) => chunkTo(['api.example'], 20_000 + i))
+  await streams.send(chunks)
+  const end = new AbortController()
+  const ending = storeWith(store, async (slice) => {
+    end.abort()
+    await store.insertSlice(slice)
+  })
+  const slice = { ...WORKER_LIMITS.slice, chunks: 4 }
+  const limits = { ...WORKER_LIMITS, slice, inFlightBytes: 64 << 20 }
+  const progress = await workUntilIdle({
+    ...{ streams, store: ending, threads, snapshot },
+    changes: { limits, signal: end.signal, untilIdleMillis: undefined },
+  })
+  expect(progress.open).toBe(0)
+  expect(progress.readiness()).toMatchObject({
+    ready: false,
+    reason: expect.stringContaining('ends'),
+  })
+  const states = await store.completed(chunks.map(idOf))
+  expect(states.size).toBe(progress.counts.chunks)
+  expect([...states.values()].every(({ complete }) => complete)).toBe(true)
+  expect(progress.counts.chunks).toBeLessThan(chunks.length)
+  // The next one goes on where it ended.
+  const rest = await workUntilIdle({ streams, store, threads, snapshot })
+  expect(rest.counts.chunks).toBe(chunks.length - progress.counts.chunks)
+  expect(await store.query('audit_chunks', { limit: 10 })).toEqual([])
+  await streams.close()
+})
+
+test('chunks that never came are counted, and a row; what comes again is counted', async () => {
+  const streams = await Streams.open()
+  const chunks = numberedChunks('gaps/1', 24)
+  const lost = [9, 13]
+  await streams.send([...chunks.filter((_, seq) => !lost.includes(seq)), chunks[20]!])
+  const losses = new StreamLosses(() => {})
+  const { counts } = await workUntilIdle({ streams, store, threads, snapshot, changes: { losses } })
+  expect(counts).toMatchObject({ gaps: 2, duplicates: 1, chunks: 22 })
+  const rows = await store.query('origin_watermarks', { origins: ['gaps/1'], lanes: 4 })
+  expect(rows.find(({ lane }) => lane === 1)).toMatchObject({ next: 9, highest: 21 })
+  await streams.close()
+})
+
+test('when most of what comes is bad, it says so, and goes on slowly', async () => {
+  const streams = await Streams.open()
+  await streams.send(Array.from({ length: 60 }, (_, i) => Buffer.from(`garbage ${i}`)))
+  const end = new AbortController()
+  let observed: Observed | undefined
+  const waits = setInterval(() => {
+    if (observed?.readiness().reason.includes('could not be worked on')) end.abort()
+  }, 20)
+  const progress = await workUntilIdle({
+    ...{ streams, store, threads, snapshot },
+    changes: {
+      signal: end.signal,
+      untilIdleMillis: undefined,
+      observe: (part) => {
+        observed = part
+      },
+    },
+  })
+  clearInterval(waits)
+  expect(end.signal.aborted).toBe(true)
+  expect(progress.dead.get('garbage')).toBeGreaterThan(50)
+  expect((await streams.letters()).length).toBe(progress.dead.get('garbage'))
   await streams.close()
 })

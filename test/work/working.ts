@@ -7,7 +7,7 @@ import { readAgentEndpoints, readAgentFiles } from '../../src/agent-files.ts'
 import { CHUNK_STREAM, DEAD_STREAM, laneKey, type Source, type Trouble } from '../../src/bus/bus.ts'
 import { type DeadLetter, decodeDeadLetter } from '../../src/bus/dead-letter.ts'
 import { Journal } from '../../src/bus/journal.ts'
-import { decodeChunk } from '../../src/chunk.ts'
+import { ChunkWriter, decodeChunk } from '../../src/chunk.ts'
 import { loadAgents } from '../../src/identity/agent-files.ts'
 import { loadEndpoints } from '../../src/identity/endpoint-file.ts'
 import { readInputs } from '../../src/sensor.ts'
@@ -17,6 +17,7 @@ import type { Observed } from '../../src/telemetry.ts'
 import type { Progress } from '../../src/work/progress.ts'
 import { StreamLosses } from '../../src/work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS, type WorkerParts } from '../../src/work/worker.ts'
+import { chunkOf } from '../flows.ts'
 
 const FIXTURES = path.join(import.meta.dirname, '..', '..', 'fixtures')
 
@@ -34,6 +35,26 @@ export async function chunksOf(story: string, sensor: string): Promise<Uint8Arra
   const chunks: Uint8Array<ArrayBuffer>[] = []
   for await (const event of readInputs([path.join(FIXTURES, story, 'input')], settings, () => {}))
     if (event.type === 'chunk') chunks.push(event.chunk)
+  return chunks
+}
+
+/** A chunk of flows to these names, from ports that make it another chunk than any before. */
+export function chunkTo(names: readonly string[], port: number): Uint8Array {
+  return chunkOf(
+    names.map((name, i) => ({ orig: `10.1.2.3:${port + i}`, resp: '192.0.2.7:443', name })),
+  )
+}
+
+/** So many chunks of one origin, each of one row of coverage. */
+export function numberedChunks(origin: string, count: number): Uint8Array[] {
+  const chunks: Uint8Array[] = []
+  const writer = new ChunkWriter({ sensor: 'numbered', origin, format: 'pcap' }, (chunk) =>
+    chunks.push(chunk),
+  )
+  for (let i = 0; i < count; i++) {
+    writer.cover({ kind: 'pcap', from: 0, to: i, metric: 'packets', value: i })
+    writer.cut()
+  }
   return chunks
 }
 
