@@ -3,6 +3,7 @@
 //
 //   take -> cut -> verify and judge -> (F4) intend -> (F5) insert [F6] -> (F7) dead letters (F11) -> commit
 
+import { setMaxListeners } from 'node:events'
 import { type Claim, ClaimLost, type IntendedSlice, type Intent, parseLaneKey } from '../bus/bus.ts'
 import { releaseChunk } from '../chunk.ts'
 import type { Store } from '../store/store.ts'
