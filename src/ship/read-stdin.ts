@@ -1,6 +1,5 @@
 // Standard input: it cannot be read again, so it has a name of its own each time, and ends when the process is told to.
 
-import { createReadStream } from 'node:fs'
 import { createGunzip } from 'node:zlib'
 import { explainFileError, HEAD_BYTES } from '../inputs.ts'
 import { newZeekDirectory, originOf, sniffInput, unknownFormat } from '../sensor.ts'
@@ -26,6 +25,22 @@ export async function readStandardInput(
 ): Promise<StdinResult> {
   const pieces = new Pieces(signal)
   const result: StdinResult = { format: '', bytes: 0, errors: [], problem: undefined }
+  try {
+    await readPieces(pieces, parts, signal, result)
+  } finally {
+    pieces.close()
+  }
+  result.bytes = pieces.bytes
+  result.problem ??= pieces.problem
+  return result
+}
+
+async function readPieces(
+  pieces: Pieces,
+  parts: LiveParts,
+  signal: AbortSignal,
+  result: StdinResult,
+): Promise<void> {
   const live = await begin(pieces, parts, result)
   if (live !== undefined) {
     for (;;) {
@@ -37,11 +52,9 @@ export async function readStandardInput(
     }
     await live.end()
     result.errors = live.stats.errors
-    if (live.stats.broken) result.problem = live.stats.errors.at(-1)
+    // Told to end, it ends where it is: half a packet is no fault of the input.
+    if (live.stats.broken && !signal.aborted) result.problem = live.stats.errors.at(-1)
   }
-  result.bytes = pieces.bytes
-  result.problem ??= pieces.problem
-  return result
 }
 
 /** Waits for enough to tell what it is. */
@@ -114,13 +127,18 @@ class Pieces {
   }
 
   async *#read(): AsyncGenerator<Buffer, void, void> {
-    const raw = createReadStream('', { fd: 0, autoClose: false, highWaterMark: 256 << 10 })
-    const counted = this.#counted(raw)
+    // Not by its descriptor: a read that waits on a thread of the pool would hold up the end of the process.
+    const counted = this.#counted(process.stdin)
     const first = await counted.next()
     if (first.done === true) return
     const whole = joined(first.value, counted)
     if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) yield* whole
     else yield* gunzip(whole)
+  }
+
+  /** Nobody reads any more. */
+  close(): void {
+    process.stdin.destroy()
   }
 
   async *#counted(raw: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {

@@ -4,6 +4,7 @@ import { type SpawnOptions, spawn } from 'node:child_process'
 import path from 'node:path'
 import type { Delivery } from '../../src/bus/bus.ts'
 import { CHUNK_STREAM } from '../../src/bus/bus.ts'
+import { kafkaClient } from '../../src/bus/kafka-client.ts'
 import { KafkaSource } from '../../src/bus/kafka-source.ts'
 import { ensureTopics } from '../../src/bus/kafka-topics.ts'
 import { type ChunkHeader, decodeChunk } from '../../src/chunk.ts'
@@ -15,6 +16,18 @@ const MAIN = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
 export async function makeTopic(brokers: readonly string[], partitions = 3): Promise<void> {
   const wish = { topic: CHUNK_STREAM, partitions, replicas: 1, retentionMillis: 3_600_000 }
   await ensureTopics({ brokers, clientId: 'test' }, [wish])
+}
+
+/** Largest batch that the topic of chunks takes from now on. */
+export async function limitMessages(brokers: readonly string[], bytes: number): Promise<void> {
+  const admin = kafkaClient({ brokers, clientId: 'test' }, 5).admin()
+  await admin.connect()
+  const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }]
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: [{ type: 2, name: CHUNK_STREAM, configEntries }],
+  })
+  await admin.disconnect()
 }
 
 /** Everything on the topic of chunks, of all partitions, in the order of each. */
