@@ -4,7 +4,8 @@ import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { AgentFilesError } from '../agent-files.ts'
-import { CHUNK_STREAM, DEAD_STREAM } from '../bus/bus.ts'
+import { startAuditor } from '../audit.ts'
+import { CHUNK_STREAM, type Claim, DEAD_STREAM } from '../bus/bus.ts'
 import { KafkaSink } from '../bus/kafka-sink.ts'
 import { KafkaSource } from '../bus/kafka-source.ts'
 import { checkTopic } from '../bus/kafka-topics.ts'
@@ -138,7 +139,20 @@ async function openParts(
     now: () => Date.now(),
     signal,
     observe: (part) => void running.observe(part),
+    onClaim: (claim) => audit(claim, store, running),
   }
+}
+
+/** One of all workers audits: whoever holds the first partition, for as long as it does. */
+function audit(claim: Claim, store: Store, { log, observe }: Running): void {
+  if (claim.partition !== 0 || claim.lost.aborted) return
+  const auditor = startAuditor(store, log, { signal: claim.lost })
+  const forget = observe(auditor)
+  const end = () => {
+    forget()
+    void auditor.close()
+  }
+  claim.lost.addEventListener('abort', end, { once: true })
 }
 
 function targetOf(settings: Settings): StoreTarget {
