@@ -36,7 +36,7 @@ type Extra = Partial<
 }
 
 /** Nothing here takes this long when all is well, and the machine has nothing else to do. */
-const PATIENCE_MILLIS = 480_000
+const PATIENCE_MILLIS = 240_000
 
 export class Arena {
   readonly plan: ArenaPlan
@@ -196,14 +196,13 @@ export class Arena {
     return (performance.now() - began) / 1000
   }
 
-  /** Waits until more is stored than now. @returns seconds waited */
-  async progress(): Promise<number> {
-    let before: number | undefined
-    return await this.until('more is stored', async () => {
-      const stored = await this.stored()
-      before ??= stored
-      return stored !== undefined && stored > before!
-    })
+  /** Waits until what growing logs hold is stored, but for the line that each has begun. @returns seconds waited */
+  async caughtUp(): Promise<number> {
+    const { flows, growing } = this
+    return await this.until(
+      'what has grown is stored',
+      async () => ((await this.stored()) ?? 0) >= flows - growing.length,
+    )
   }
 
   /** Waits until all that was sent is stored and committed. @returns seconds waited */

@@ -24,7 +24,7 @@ describe.skipIf(!available)('kill -9', () => {
   }, 120_000)
 
   test('at F1 to F7, F11 and F12, with two sensors and two workers', {
-    timeout: 240_000,
+    timeout: 590_000,
   }, async () => {
     const arena = await Arena.start({ name: 'kill-each' })
     try {
