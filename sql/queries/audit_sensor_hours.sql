@@ -90,6 +90,7 @@ FROM (
         argMin(f.rows, (f.inserted_at, -f.rows)) AS rows
       FROM chunk_sums AS f
       WHERE f.table = 'flow_records'
+        AND f.chunk_id IN (SELECT chunk_id FROM whole WHERE origin IN asked)
       GROUP BY f.chunk_id, f.day, f.flow_hour
     ) AS s
     INNER JOIN whole AS w USING (chunk_id)

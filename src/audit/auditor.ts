@@ -11,6 +11,8 @@ const HOUR_MILLIS = 3_600_000
 /** Chunks that were stored before the auditor began, and origins that it goes on asking for, in hours. */
 const BEGIN_HOURS = 1
 const SAID_HOURS = 24
+/** Chunks of one query: an embedded engine answers nobody else meanwhile, so it has to be a second or two. */
+const PIECE_CHUNKS = 64
 /** Findings that are held and told. */
 const HELD_MAX = 10_000
 
@@ -79,6 +81,8 @@ export class Auditor implements RunningAuditor {
         await this.#pass()
         this.#failing = false
       } catch (error) {
+        // A store that is closed at the end of its process does not answer, and need not.
+        if (signal.aborted) break
         this.#failures++
         if (!this.#failing)
           this.#log('warn', 'the audit could not be done; it is tried again', {
@@ -121,7 +125,7 @@ export class Auditor implements RunningAuditor {
 
   /** Looks at a span, and forgets what was found in it before. @returns where to go on; undefined at its end */
   async #look(from: number, until: number): Promise<number | undefined> {
-    const span = await auditSpan(this.#store, from, until)
+    const span = await auditSpan(this.#store, from, until, PIECE_CHUNKS)
     const end = span.until ?? until
     for (const [key, { storedAt }] of this.#rows)
       if (storedAt >= from && storedAt <= end) this.#rows.delete(key)

@@ -39,9 +39,14 @@ export interface SpanAudit {
   truncated: boolean
 }
 
-/** Looks at the next chunks that were stored in this time, `SPAN_CHUNKS` of them. */
-export async function auditSpan(store: Asked, from: number, until: number): Promise<SpanAudit> {
-  const [span] = await store.query('audit_span', { from, until, chunks: SPAN_CHUNKS })
+/** Looks at the next chunks that were stored in this time, so many of them. */
+export async function auditSpan(
+  store: Asked,
+  from: number,
+  until: number,
+  chunks = SPAN_CHUNKS,
+): Promise<SpanAudit> {
+  const [span] = await store.query('audit_span', { from, until, chunks })
   if (span === undefined || span.until < 0)
     return { until: undefined, chunks: 0, unsummed: 0, findings: [], truncated: false }
   const differences = await store.query('audit_contents', {
