@@ -116,11 +116,12 @@ async function readPaths(
       log,
       signal,
       decode: (some) => untilAborted(threads.decode(some, sensor, progress.at), signal),
-      inputOver: (event) => tellInput(event, log, parts.causes),
+      inputOver: (event) => tellInput(event, log, follow ? [] : parts.causes),
       unreadable: (source, words) => {
         const cause = { code: 3 as const, words: `${printable(source)}: ${words}`, told: true }
-        log('error', cause.words, { exit: cause.code })
-        parts.causes.push(cause)
+        // Who follows waits for better times: its end says nothing of an input that was bad once.
+        log('error', cause.words, follow ? {} : { exit: cause.code })
+        if (!follow) parts.causes.push(cause)
       },
       following: (follower) => observe(follower),
     })

@@ -69,7 +69,10 @@ export class Forwarder {
   #committed = -1n
   #committing: Promise<void> | undefined
   #busy = false
+  /** Why the stream refused us last; until it takes something again. */
   #refusal: BusError | undefined
+  /** Something was refused and is to be sent again. */
+  #again = false
   #failure: unknown
   #wake: (() => void) | undefined
   #waiters: { next: bigint; resolve: () => void }[] = []
@@ -126,12 +129,12 @@ export class Forwarder {
     const { signal } = this.#stop
     let refusals = 0
     while (!claim.lost.aborted && !signal.aborted && this.#failure === undefined) {
-      if (this.#refusal !== undefined) {
+      if (this.#again) {
         await this.#pause(REFUSED_MILLIS[Math.min(refusals++, REFUSED_MILLIS.length - 1)]!)
         await this.#sendAgain(claim)
         continue
       }
-      refusals = 0
+      if (this.#refusal === undefined) refusals = 0
       if (this.#open.length >= OPEN_MAX || this.#openBytes >= OPEN_BYTES_MAX) {
         await this.#untilWoken()
         continue
@@ -157,6 +160,7 @@ export class Forwarder {
     Promise.all(sending).then(
       () => {
         open.state = 'done'
+        this.#taken()
         this.counters.sent++
         this.counters.sentBytes += bytes.length
         this.#advance(claim)
@@ -182,6 +186,12 @@ export class Forwarder {
     await Promise.all(halves.map((half) => this.#sendPiece(key, half)))
   }
 
+  #taken(): void {
+    if (this.#refusal === undefined) return
+    this.#refusal = undefined
+    this.#parts.log('info', 'the stream takes chunks again')
+  }
+
   #failed(open: Open, error: unknown): void {
     open.state = 'refused'
     // Stopped: it stays in the journal for the next process.
@@ -196,6 +206,7 @@ export class Forwarder {
           reason: printable(error.message),
         })
       this.#refusal = error
+      this.#again = true
     } else this.#failure = error
     this.#wake?.()
   }
@@ -205,7 +216,7 @@ export class Forwarder {
     while (this.#open.some(({ state }) => state === 'sending') && !this.#stop.signal.aborted)
       await this.#untilWoken()
     const refused = this.#open.filter(({ state }) => state === 'refused')
-    this.#refusal = undefined
+    this.#again = false
     for (const open of refused) {
       open.state = 'sending'
       await this.#send(claim, open)

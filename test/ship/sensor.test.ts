@@ -59,11 +59,20 @@ describe.skipIf(!available)('a sensor', () => {
     const first = await sensor('local', [STORY]).ended
     expect(first.code).toBe(4)
     expect(first.stderr).toMatch(/no topic bailiwick\.chunks\.v1 .*bailiwick topics creates it/)
+    // Who follows does not end for that: it says so, keeps what it reads, and goes on when the topic is there.
+    const waiting = sensor('waiting', [IPV6, '--follow'])
+    while (!waiting.said.stderr.includes('the stream refuses us')) await sleep(50)
     await makeTopic(cluster.bootstrap)
+    while (!waiting.said.stderr.includes('takes chunks again')) await sleep(50)
+    waiting.child.kill('SIGTERM')
+    expect((await waiting.ended).code).toBe(0)
     // What the spool holds is sent with what comes now.
     const second = await sensor('local', [IPV6, '--lanes', '2']).ended
     expect([second.code, second.stderr]).toEqual([0, expect.stringContaining('is sent')])
-    const messages = (await sentBy('local')).filter((one) => headerOf(one).format !== 'statement')
+    const all = await messagesOn(cluster.bootstrap)
+    const sentAll = all.filter((one) => headerOf(one).format !== 'statement')
+    expect(sentAll.some((one) => headerOf(one).sensor === 'waiting')).toBe(true)
+    const messages = sentAll.filter((one) => headerOf(one).sensor === 'local')
     const expected = [...(await chunkIds([STORY], 'local')), ...(await chunkIds([IPV6], 'local'))]
     expect(messages.map((one) => headerOf(one).id).sort()).toEqual(expected.sort())
     for (const one of messages) {
