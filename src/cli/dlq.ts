@@ -105,7 +105,9 @@ export function wholeNumber(text: string, name: string, most: number): number {
 }
 
 async function list(all: DeadLetters, options: LsOptions, parts: CommandParts): Promise<void> {
-  const { out, colours, width } = parts.terminal()
+  const { out, outIsTerminal, colours, ...terminal } = parts.terminal()
+  // Who reads a pipe has room.
+  const width = outIsTerminal ? terminal.width : Number.POSITIVE_INFINITY
   const limit = wholeNumber(options.limit, '--limit', REDRIVE_MAX)
   const found = await all.list({ limit, reason: options.reason, onlyOpen: options.open })
   await out.write(
@@ -133,11 +135,14 @@ function letterJson(found: FoundLetter): Record<string, unknown> {
   }
 }
 
-/** The list as a table. Its cells are made printable here. */
+/** What the columns before the last take. */
+const OTHER_COLUMNS = 90
+
+/** The list as a table, its last column cut to fit into `width`. Its cells are made printable here. */
 export function listText(found: LetterList, width: number, colours: Colours): string {
   const { letters, unread, strangers } = found
   if (letters.length === 0 && strangers.length === 0) return 'no dead letters\n'
-  const detailWidth = Math.max(24, width - 90)
+  const detailWidth = Math.max(24, width - OTHER_COLUMNS)
   const table = renderTable(
     [
       { title: 'id' },
