@@ -43,8 +43,8 @@ const ROUNDS = Number(options.rounds)
 const PARTITIONS = Number(options.partitions)
 const WORKERS = Number(options.workers)
 const BARE_TOPIC = 'bench.bare'
-/** Chunks of the largest slice that the worker makes: 131,072 records. */
-const BATCH_CHUNKS = 131_072 / CHUNK_RECORDS_MAX
+/** Chunks that the bare loop inserts together: as many as a slice of the worker had on average in the run before. */
+let batchChunks = 131_072 / CHUNK_RECORDS_MAX
 
 const directory = mkdtempSync(join(tmpdir(), 'bailiwick-bench-'))
 const at = (name: string) => join(directory, name)
@@ -104,12 +104,14 @@ function ours(broker: Broker): Side {
     name: 'bailiwick',
     topic: CHUNK_STREAM,
     group: 'bailiwick-workers',
-    send: (run) =>
-      node(
+    send: (run) => {
+      sent += LINES
+      return node(
         ...[MAIN, 'sensor', LOG, '--kafka', broker.address],
         // Another sensor each time, so that no chunk is one that was stored before.
         ...['--spool', at(`spool-${run}`), '--sensor-id', `bench-${run}`],
-      ),
+      )
+    },
     receive: (store) =>
       node(MAIN, 'worker', '--agents', AGENTS, '--kafka', broker.address, '--store', store.target),
     prepare: async () => {},
@@ -127,7 +129,7 @@ function bare(broker: Broker): Side {
     receive: (store) =>
       node(
         ...[BARE, 'consume', PREPARED, broker.address, BARE_TOPIC, 'bare'],
-        ...[store.url, DATABASE, String(BATCH_CHUNKS)],
+        ...[store.url, DATABASE, String(batchChunks)],
       ),
     prepare: async (store) => {
       for (const table of ['flow_records', 'judgements'])
@@ -141,7 +143,9 @@ function bare(broker: Broker): Side {
   }
 }
 
+/** Runs of either sender, and flows that ours has sent. */
 let runs = 0
+let sent = 0
 
 /** Waits for the group to finish what is there and gives the costs of everybody. */
 async function measured(
@@ -250,6 +254,8 @@ async function compare(broker: Broker): Promise<void> {
       say(
         `${round === 0 ? 'warm-up' : `round ${round}`.padEnd(7)} ${side.name.padEnd(10)}${k(run.rate)}, ${run.seconds.toFixed(1)} s, idle ${(run.idle * 100).toFixed(0)} %, ${run.batch.toFixed(0)} flows an insert; CPU s/M flows: ${costText(run.costs)}`,
       )
+      if (side.topic === CHUNK_STREAM)
+        batchChunks = Math.max(1, Math.round(run.batch / CHUNK_RECORDS_MAX))
       if (round > 0) whole[i]!.push(run)
     }
   const [mine, theirs] = whole
@@ -278,7 +284,7 @@ async function compare(broker: Broker): Promise<void> {
   }
 }
 
-async function busBytes(broker: Broker, before: number, sent: number): Promise<void> {
+async function busBytes(broker: Broker, before: number): Promise<void> {
   const disk = (broker.diskBytes(CHUNK_STREAM) - before) / sent
   const json = await jsonBytes(LOG)
   say(
@@ -309,7 +315,7 @@ try {
     await broker.topics([CHUNK_STREAM, DEAD_STREAM, BARE_TOPIC], PARTITIONS)
     const before = broker.diskBytes(CHUNK_STREAM)
     await compare(broker)
-    await busBytes(broker, before, LINES * (ROUNDS + 2))
+    await busBytes(broker, before)
   }
 } finally {
   await broker?.stop()
