@@ -31,6 +31,12 @@ export function usageOf(pid: number): Usage | undefined {
   }
 }
 
+/** Those that run: none is left behind when this process ends. */
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export class MeasuredProcess {
   readonly child: ChildProcess
   /** Resolves to the exit code, or the signal. */
@@ -49,6 +55,7 @@ export class MeasuredProcess {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     })
+    running.add(this.child)
     this.child.stdin?.on('error', () => {})
     this.child.stderr?.on('data', (piece: Buffer) => {
       this.said = (this.said + piece.toString()).slice(-4000)
@@ -57,6 +64,7 @@ export class MeasuredProcess {
     this.#timer = setInterval(() => this.look(), LOOK_MILLIS)
     this.ended = once(this.child, 'exit').then(([code, signal]) => {
       clearInterval(this.#timer)
+      running.delete(this.child)
       return (code ?? signal) as number | string
     })
   }

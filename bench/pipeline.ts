@@ -7,7 +7,7 @@
 //
 // --only bailiwick and --only 'bare loop' run one side; --profile DIR leaves CPU profiles of its processes there.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -292,8 +292,14 @@ async function busBytes(broker: Broker, before: number): Promise<void> {
   )
 }
 
-mkdirSync(directory, { recursive: true })
 let broker: Broker | undefined
+process.once('SIGINT', () => {
+  const end = () => {
+    rmSync(directory, { recursive: true, force: true })
+    process.exit(130)
+  }
+  void (broker?.stop() ?? Promise.resolve()).then(end, end)
+})
 try {
   const size = makeLog(LOG, LINES)
   makeAgents(AGENTS)
