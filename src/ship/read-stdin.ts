@@ -41,7 +41,7 @@ async function readPieces(
   signal: AbortSignal,
   result: StdinResult,
 ): Promise<void> {
-  const live = await begin(pieces, parts, result)
+  const live = await begin(pieces, parts, signal, result)
   if (live !== undefined) {
     for (;;) {
       const now = performance.now()
@@ -61,6 +61,7 @@ async function readPieces(
 async function begin(
   pieces: Pieces,
   parts: LiveParts,
+  signal: AbortSignal,
   result: StdinResult,
 ): Promise<LiveInput | undefined> {
   const taken: Buffer[] = []
@@ -77,6 +78,8 @@ async function begin(
     if (piece === 'late' && input !== undefined) break
   }
   if (input === undefined) {
+    // Told to end before anything came: that nothing came is no fault of the input.
+    if (signal.aborted && head.length === 0) return undefined
     result.problem = pieces.problem ?? unknownFormat(head)
     return undefined
   }

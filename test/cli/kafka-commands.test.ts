@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import kafkajs from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ALERT_STREAM, CHUNK_STREAM, DEAD_STREAM, IDENTITY_STREAM } from '../../src/bus/bus.ts'
 import { kafkaClient } from '../../src/bus/kafka-client.ts'
 import { run } from '../../src/cli/program.ts'
@@ -25,6 +25,9 @@ const OPERATIONS: Readonly<Record<string, number>> = {
   Write: AclOperationTypes.WRITE,
   Describe: AclOperationTypes.DESCRIBE,
 }
+// Each starts processes, which takes its time where others use the processors.
+vi.setConfig({ testTimeout: 120_000 })
+
 const available = await kafkaAvailable()
 
 describe.skipIf(!available)('with a broker', () => {

@@ -8,11 +8,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
 const MAIN = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
 const CAPTURE = path.join(ROOT, 'fixtures', 'day-of-work', 'input')
+
+// Each starts processes, which takes its time where others use the processors.
+vi.setConfig({ testTimeout: 120_000 })
 
 let scratch = ''
 beforeAll(() => {
