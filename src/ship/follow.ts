@@ -58,6 +58,8 @@ export class Follower implements Observed {
   readonly #paths: readonly string[]
   readonly #parts: FollowParts
   readonly #quietMillis: number
+  readonly #goneMillis: number
+  readonly #wholeMillis: number
   readonly #watch = new DirectoryWatch()
   readonly #tails = new Map<string, Tail>()
   readonly #zeek = new Map<string, ZeekDirectory>()
@@ -71,6 +73,8 @@ export class Follower implements Observed {
     this.#paths = paths
     this.#parts = parts
     this.#quietMillis = parts.quietMillis ?? QUIET_MILLIS
+    this.#goneMillis = Math.min(GONE_MILLIS, this.#quietMillis)
+    this.#wholeMillis = Math.min(WHOLE_MILLIS, this.#quietMillis)
   }
 
   samples(): Sample[] {
@@ -171,7 +175,7 @@ export class Follower implements Observed {
       this.#listed = Number.NEGATIVE_INFINITY
       return true
     }
-    if (now - tail.goneAt < GONE_MILLIS) return false
+    if (now - tail.goneAt < this.#goneMillis) return false
     this.#parts.log(
       'warn',
       'this file was cut shorter, and no copy of it is there: what was not read is lost',
@@ -247,7 +251,7 @@ export class Follower implements Observed {
 
   #isOver(tail: Tail, files: readonly SeenFile[], now: number): boolean {
     if (tail.goneAt !== undefined)
-      return now - tail.goneAt >= GONE_MILLIS && this.#isGone(tail, files)
+      return now - tail.goneAt >= this.#goneMillis && this.#isGone(tail, files)
     if (tail.state !== 'reading' || now - tail.changedAt < this.#quietMillis) return false
     if (tail.entry?.file?.revived === true) return false
     return tail.moved || hasSuccessor(tail, files)
@@ -270,7 +274,7 @@ export class Follower implements Observed {
       const head = await this.#headOf(file)
       if (head === undefined || this.#isHeldCopy(file, head)) continue
       if (head[0] === 0x1f && head[1] === 0x8b) {
-        if (now - file.changedAt > WHOLE_MILLIS && (await this.#isNewGzip(file, now)))
+        if (now - file.changedAt > this.#wholeMillis && (await this.#isNewGzip(file, now)))
           whole.push(file)
       } else {
         const quiet = now - file.changedAt > this.#quietMillis

@@ -187,3 +187,27 @@ test('a capture that grows keeps its open flows back, also over a restart', asyn
   expect(second.ids()).toEqual(whole.ids())
   expect(whole.ids().length).toBeGreaterThan(10)
 }, 20_000)
+
+test('Zeek logs that grow side by side give each other names, and a restart sends nothing twice', async () => {
+  const story = path.join(ROOT, 'fixtures', 'told-three-times', 'input', 'zeek', 'triage')
+  const lines = (await readFile(path.join(story, 'conn.log'), 'utf8')).split('\n')
+  const half = lines.slice(0, lines.length - 4).join('\n')
+  for (const name of ['dns.log', 'ssl.log', 'http.log'])
+    await copyFile(path.join(story, name), log(name))
+  await writeFile(log('conn.log'), `${half}\n`)
+  const first = await startSensor(here, [logs])
+  await first.until(() => first.names().length > 0)
+  await first.stop()
+  // A name that comes only now changes nothing of what was sent.
+  await appendFile(log('ssl.log'), (await readFile(log('ssl.log'), 'utf8')).split('\n').at(-3)!)
+  await appendFile(log('conn.log'), lines.slice(lines.length - 4).join('\n'))
+  const second = await startSensor(here, [logs])
+  const whole = await startSensor(path.join(here, 'whole'), [story], { follow: false })
+  await whole.ended
+  await whole.stop()
+  await second.until(() => second.ids().length === whole.ids().length)
+  await second.stop()
+  expect(second.ids()).toEqual(whole.ids())
+  expect(second.names().sort()).toEqual(whole.names().sort())
+  expect(second.said.filter((words) => words.includes('not what it was'))).toEqual([])
+}, 20_000)

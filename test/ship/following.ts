@@ -67,7 +67,7 @@ export async function startSensor(directory: string, paths: readonly string[], m
           follower = one
         },
         cutMillis: 50,
-        quietMillis: 1000,
+        quietMillis: 500,
         ...more,
       }),
   })
@@ -85,6 +85,7 @@ export async function startSensor(directory: string, paths: readonly string[], m
         .filter(({ header }) => header.format !== 'statement')
         .flatMap(({ ports }) => ports)
         .sort((a, b) => a - b),
+    names: () => sent.flatMap(({ names }) => names).filter((name) => name !== ''),
     ids: () => sent.flatMap(({ ids }) => ids).sort(),
     async until(done: () => boolean): Promise<void> {
       while (!done()) {
