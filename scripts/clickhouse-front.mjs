@@ -2,6 +2,7 @@
 // front of an embedded engine (chdb). It speaks as much of it as @clickhouse/client does.
 //
 //   node scripts/clickhouse-front.mjs --path DIR [--port N] [--user U] [--password P] [--database NAME]
+//     [--settings FILE]   more settings of the engine, in XML
 //
 // Prints {"url": …} when it is ready. Faults are made by lines on standard input: scripts/clickhouse-front/faults.mjs.
 // With --until-stdin-ends it ends when whoever started it does.
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
     user: { type: 'string', default: 'default' },
     password: { type: 'string', default: '' },
     database: { type: 'string' },
+    settings: { type: 'string' },
     'until-stdin-ends': { type: 'boolean', default: false },
   },
 })
@@ -31,7 +33,7 @@ if (options.path === undefined || !/^\d{1,5}$/.test(options.port)) {
   process.exit(2)
 }
 
-const engine = new Engine(options.path)
+const engine = new Engine(options.path, options.settings)
 if (options.database !== undefined) engine.createDatabase(options.database)
 const faults = new Faults()
 const server = createServer(

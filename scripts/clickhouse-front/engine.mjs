@@ -1,7 +1,7 @@
 // The engine behind the front: chdb over one directory, one statement at a time. Each request has a connection of
 // its own, so no setting, parameter or database of one is left for the next; a session_id keeps its connection.
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { drainPending, Session } from 'chdb'
 import { FrontError } from './errors.mjs'
@@ -19,8 +19,9 @@ export class Engine {
   #waiting = 0
   #turn = Promise.resolve()
 
-  /** @param {string} root directory of the front: `engine/` is the engine's, `bodies/` holds rows on their way */
-  constructor(root) {
+  /** @param {string} root directory of the front: `engine/` is the engine's, `bodies/` holds rows on their way
+   * @param {string | undefined} settings file with more settings, in XML */
+  constructor(root, settings) {
     this.#directory = path.resolve(root, 'engine')
     this.bodies = path.resolve(root, 'bodies')
     rmSync(this.bodies, { recursive: true, force: true })
@@ -32,6 +33,7 @@ export class Engine {
 <max_server_memory_usage>${MEMORY_BYTES}</max_server_memory_usage>
 <mark_cache_size>33554432</mark_cache_size>
 <uncompressed_cache_size>0</uncompressed_cache_size>
+${settings === undefined ? '' : readFileSync(settings, 'utf8')}
 </clickhouse>
 `,
     )

@@ -7,6 +7,11 @@ SETTINGS
   insert_deduplicate = 1,
   deduplicate_blocks_in_dependent_materialized_views = 1,
   async_insert = 0,
+  -- Of a cluster (sql/cluster); no matter elsewhere.
+  distributed_foreground_insert = 1,
+  insert_quorum = 'auto',
+  insert_quorum_parallel = 1,
+  insert_quorum_timeout = 30000,
   max_execution_time = <seconds>,
   max_threads = 1,
   max_insert_threads = 1,

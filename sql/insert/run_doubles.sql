@@ -2,6 +2,7 @@
 INSERT INTO run_doubles (run, kind, hash)
 SETTINGS
   async_insert = 0,
+  distributed_product_mode = 'global',
   insert_deduplication_token = '',
   max_bytes_before_external_group_by = 268435456
 SELECT toUUID('<run>'), 'judgement', cityHash64(flow_id, side) AS hash

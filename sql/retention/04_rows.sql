@@ -1,7 +1,12 @@
 -- What has no day of its own. First the marks of chunks that were stored before the floor and have no rows of days
 -- that stay; how far each origin came is noted before.
 INSERT INTO expired_origins (origin, below)
-SETTINGS async_insert = 0, insert_deduplication_token = '', insert_deduplicate = 0
+SETTINGS
+  async_insert = 0,
+  insert_deduplication_token = '',
+  insert_deduplicate = 0,
+  distributed_foreground_insert = 1,
+  distributed_product_mode = 'global'
 SELECT origin, max(seq) + 1
 FROM chunks
 WHERE stored_at < toDateTime64('<floor>', 3, 'UTC')

@@ -2,8 +2,9 @@
 // where old days are to go.
 
 import type { Command } from 'commander'
-import { type Maintenance, openMaintenance } from '../store/maintenance.ts'
+import { type Maintenance, openMaintenance, usersOf } from '../store/maintenance.ts'
 import { RETENTION_DAYS_MAX, RETENTION_DAYS_MIN } from '../store/retention.ts'
+import type { StoreTarget } from '../store/store-target.ts'
 import { printable } from '../wire-text.ts'
 import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
 import { usageError } from './exit.ts'
@@ -13,12 +14,16 @@ import { say, type Terminal } from './terminal.ts'
 const EXAMPLES = `Examples:
   bailiwick migrate --store http://migrator@clickhouse:8123/flows              bring the schema up to date
   bailiwick migrate --store http://migrator@clickhouse:8123/flows --dry-run    print the statements instead
+  bailiwick migrate --store http://migrator@clickhouse:8123/flows --cluster main
+                                                                               the same on a cluster of servers
   bailiwick migrate --store bailiwick-data --retention 90                      let go of days older than 90
 `
 
 interface Options {
+  cluster?: string
   dryRun: boolean
   retention?: string
+  users: boolean
 }
 
 export function addMigrateCommand(program: Command, parts: CommandParts): void {
@@ -30,12 +35,15 @@ export function addMigrateCommand(program: Command, parts: CommandParts): void {
     )
     .addHelpText('before', EXAMPLES)
   addSettingsOptions(command, ['store'])
+    .option('--cluster <name>', 'replicated and sharded tables on this cluster of the server')
     .option('--dry-run', 'print the statements that would run, and run none', false)
     .option('--retention <days>', 'drop the days of flows that are older than this')
+    .option('--users', 'print the users that a server should have, each with its rights', false)
     .action(async (options: Options) => {
       const days = daysOf(options.retention)
       const target = storeTargetOf(await settingsOf(options as never, parts))
-      const store = await openMaintenance(target)
+      if (options.users) return printUsers(target, options.cluster, parts.terminal())
+      const store = await openMaintenance(target, options.cluster)
       try {
         await (options.dryRun ? printPlan : apply)(store, days, parts.terminal())
       } finally {
@@ -52,6 +60,19 @@ function daysOf(text: string | undefined): number | undefined {
   throw usageError(
     `--retention ${printable(text)}: expected ${RETENTION_DAYS_MIN} to ${RETENTION_DAYS_MAX} days`,
   )
+}
+
+/** What an administrator runs: with the hash of a password in each place, as `sha256sum` tells it. */
+async function printUsers(
+  target: StoreTarget,
+  cluster: string | undefined,
+  terminal: Terminal,
+): Promise<void> {
+  const place = (user: string) => `SHA-256 of the password of ${user}, in hex`
+  const [migrator, writer, reader] = ['migrator', 'writer', 'reader'].map(place)
+  const passwords = { migrator: migrator!, writer: writer!, reader: reader! }
+  const statements = usersOf(target, passwords, cluster)
+  await terminal.out.write(statements.map((sql) => `${sql};\n`).join(''))
 }
 
 /** SQL that a person can read, or run by hand. */

@@ -27,6 +27,8 @@ export interface MigrationStep {
 export interface MigrateOptions {
   /** The files to apply; those of sql/schema unless they are rewritten for a cluster. */
   migrations?: readonly Migration[]
+  /** True if they are. */
+  cluster?: boolean
   /** Told before each statement of a file that is not applied yet. */
   onStep?: (step: MigrationStep) => void
 }
@@ -36,7 +38,8 @@ export interface MigrateOptions {
  * UNKNOWN_TABLE while a view is exchanged, CANNOT_ASSIGN_ALTER, and ABORTED.
  */
 const MEANWHILE_CODES: ReadonlySet<number> = new Set([44, 15, 57, 60, 517, 236])
-const MEANWHILE_PAUSES: readonly number[] = [50, 200, 1000]
+/** Also for what passes by itself: a replicated table may be read-only for a moment after it was made. */
+const MEANWHILE_PAUSES: readonly number[] = [50, 200, 1000, 3000]
 
 /**
  * Applies what is missing.
@@ -45,26 +48,29 @@ const MEANWHILE_PAUSES: readonly number[] = [50, 200, 1000]
  */
 export async function migrate(engine: Engine, options: MigrateOptions = {}): Promise<string[]> {
   const migrations = options.migrations ?? readMigrations()
+  // A store of another kind is not begun to be changed.
+  await pendingMigrations(engine, migrations, options.cluster)
   // The first file makes the table that remembers the others.
   for (const statement of migrations[0]!.statements) await again(engine, statement)
-  const pending = await pendingMigrations(engine, migrations)
+  const pending = await pendingMigrations(engine, migrations, options.cluster)
   for (const { version, name, sha256, statements } of pending) {
     for (const [at, sql] of statements.entries()) {
       options.onStep?.({ version, name, sql, statement: at + 1, statements: statements.length })
       await again(engine, sql)
     }
-    await engine.command(noteSql(version, name, sha256))
+    await again(engine, noteSql(version, name, sha256))
   }
   return pending.map(({ name }) => name)
 }
 
-/** Runs a statement; once more if somebody else was just at the same. */
+/** Runs a statement; again after a while if somebody else was just at the same. */
 async function again(engine: Engine, sql: string): Promise<void> {
   for (const pause of MEANWHILE_PAUSES)
     try {
       return await engine.command(sql)
     } catch (error) {
-      if (!(error instanceof StoreError && MEANWHILE_CODES.has(error.code ?? -1))) throw error
+      if (!(error instanceof StoreError)) throw error
+      if (!error.retriable && !MEANWHILE_CODES.has(error.code ?? -1)) throw error
       await sleep(pause)
     }
   return engine.command(sql)
@@ -72,20 +78,30 @@ async function again(engine: Engine, sql: string): Promise<void> {
 
 /**
  * The files that are not applied yet. Changes nothing.
+ * @param cluster whether the migrations are those of a cluster; a store cannot become one, or cease to be one
  * @throws StoreSchemaError if the store was written by a newer version, or a file changed after it was applied
  */
 export async function pendingMigrations(
   engine: Engine,
   migrations: readonly Migration[] = readMigrations(),
+  cluster = false,
 ): Promise<Migration[]> {
-  const [table] = await engine.select(readSql('queries/schema_there'), {})
+  const [found] = await engine.select(readSql('queries/schema_there'), {})
+  const { there, plain, sharded } = found as Record<'there' | 'plain' | 'sharded', number>
   const applied =
-    (table as { there: number }).there === 1
+    there === 1
       ? ((await engine.select(readSql('queries/schema_migrations'), {})) as Applied[])
       : []
   checkApplied(engine.address, migrations, applied)
   const done = new Set(applied.map((one) => one.version))
-  return migrations.filter((migration) => !done.has(migration.version))
+  const pending = migrations.filter((migration) => !done.has(migration.version))
+  if (pending.length > 0 && (cluster ? plain : sharded) === 1)
+    throw new StoreSchemaError(
+      cluster
+        ? `the store at ${engine.address} is of one server: leave out --cluster, or name another database`
+        : `the store at ${engine.address} lies on a cluster: run bailiwick migrate with --cluster NAME`,
+    )
+  return pending
 }
 
 /**

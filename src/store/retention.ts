@@ -9,6 +9,7 @@ export const DAY_TABLES = [
   'judged_hours',
   'findings',
   'judgements',
+  'chunk_sums',
   'coverage',
   'flow_records',
 ] as const
@@ -39,7 +40,8 @@ export async function retentionPlan(
   days: number,
   floor: string,
 ): Promise<string[]> {
-  const found = await engine.select(readSql('queries/expired_days'), { tables: DAY_TABLES, floor })
+  const tables = DAY_TABLES.flatMap((table) => [table, `${table}_local`])
+  const found = await engine.select(readSql('queries/expired_days'), { tables, floor })
   const words = { days: String(days), floor }
   return [
     ...readStatements('retention/01_floor', words),

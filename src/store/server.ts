@@ -94,6 +94,8 @@ class ServerEngine implements Engine {
         output_format_json_quote_64bit_integers: 0,
         // An error in the middle of a result is then the answer, not a torn result.
         wait_end_of_query: 1,
+        // Of a cluster: a subquery over all shards is run once, for all of them. No matter elsewhere.
+        distributed_product_mode: 'global',
         readonly: '1',
       },
     })

@@ -3,6 +3,7 @@
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
@@ -27,13 +28,18 @@ export interface FrontOptions {
   /** Of a front that was there before; undefined for a free one. */
   port?: number
   database?: string
+  /** More settings of its engine, in XML. */
+  settings?: string
 }
 
 /** The user is `watcher`, the password `p w:%`, the database `flows` unless another is given. */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const database = options.database ?? 'flows'
+  const settings = join(options.path, 'settings.xml')
+  if (options.settings !== undefined) writeFileSync(settings, options.settings)
   const child: ChildProcessWithoutNullStreams = spawn(process.execPath, [
     ...[SCRIPT, '--path', options.path, '--port', String(options.port ?? 0)],
+    ...(options.settings === undefined ? [] : ['--settings', settings]),
     ...['--user', 'watcher', '--password', 'p w:%', '--database', database, '--until-stdin-ends'],
   ])
   let words = ''
