@@ -212,9 +212,7 @@ test(
       "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'flow_records_local'",
       {},
     )
-    expect(rows).toEqual([
-      { engine: zookeeper === undefined ? 'MergeTree' : 'ReplicatedMergeTree' },
-    ])
+    expect(rows).toEqual([{ engine: 'MergeTree' }])
   },
   PATIENCE,
 )
