@@ -8,7 +8,7 @@ export default defineConfig({
     // chdb holds one data directory per process and crashes in worker threads: every test file is a process.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })
