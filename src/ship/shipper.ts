@@ -20,6 +20,8 @@ export class Shipper {
   readonly #spool: Spool
   readonly #open = new Set<Promise<void>>()
   #failure: unknown
+  /** Damaged places of the spool that were announced. */
+  #damages = 0
   #announcing: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
 
@@ -66,7 +68,7 @@ export class Shipper {
     clearInterval(this.#timer)
     await this.flush()
     await this.#announcing
-    await this.announcer.announce(Date.now())
+    await this.#say()
     await this.announcer.end()
     this.#throwFailure()
   }
@@ -78,10 +80,19 @@ export class Shipper {
 
   #announce(): void {
     this.#announcing = this.#announcing
-      .then(() => this.announcer.announce(Date.now()))
+      .then(() => this.#say())
       .catch((error: unknown) => {
         this.#failure ??= error
       })
+  }
+
+  async #say(): Promise<void> {
+    const now = Date.now()
+    const damages = this.#spool.damages.length
+    if (damages > this.#damages)
+      this.announcer.note('spool_damaged', damages - this.#damages, now * 1000, now * 1000)
+    this.#damages = damages
+    await this.announcer.announce(now)
   }
 
   #throwFailure(): void {
