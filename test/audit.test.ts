@@ -10,7 +10,7 @@ import type { Engine } from '../src/store/engine.ts'
 import { migrate } from '../src/store/migrate.ts'
 import { EngineStore, type SliceChunk } from '../src/store/store.ts'
 import type { LogLevel } from '../src/telemetry.ts'
-import { flowsChunk, HOUR, letterOf, sayingOf, statement, storeEach } from './audit/world.ts'
+import { flowsChunk, HOUR, letterOf, sayingOf, statement, storeAll } from './audit/world.ts'
 import { judged, MONDAY, sampleChunk } from './store/samples.ts'
 
 const SECOND = 1_000_000
@@ -63,14 +63,14 @@ async function storeWorld(): Promise<SliceChunk> {
     [NINE, 3],
     [NINE + 1, 3],
   ]
-  await storeEach(store, [
+  await storeAll(store, [
     chunk,
     statement(0, [{ origin: 'tap1/abc', chunks: 1, last: true, flowRecords: 6, hours }]),
   ])
   return chunk
 }
 
-describe('rows of a chunk', () => {
+describe('rows of a chunk', { timeout: 120_000 }, () => {
   test('where all is well nothing is found, and the hours are equal', async () => {
     await storeWorld()
     const report = await audit()
@@ -118,7 +118,6 @@ describe('rows of a chunk', () => {
       )
       expect(await about()).toMatchObject([{ ...named, kind: 'rows_missing' }])
     },
-    60_000,
   )
 
   test('a finding says what, where and when in a line', async () => {
@@ -211,7 +210,7 @@ describe('rows of a chunk', () => {
   test('what retention let go is not missing', async () => {
     const old = flowsChunk('tap1/old', 0, 4, { ts: MONDAY - 40 * 24 * HOUR })
     const over = flowsChunk('tap1/old', 1, 4, { ts: MONDAY - 12 * HOUR, every: 6 * HOUR })
-    await storeEach(store, [old, over, statement(0, [sayingOf('tap1/old', [old, over])])])
+    await storeAll(store, [old, over, statement(0, [sayingOf('tap1/old', [old, over])])])
     const floor = new Date(MONDAY / 1000).toISOString().slice(0, 10)
     const { expire, retentionPlan } = await import('../src/store/retention.ts')
     await expire(engine, await retentionPlan(engine, 30, floor))
@@ -222,7 +221,7 @@ describe('rows of a chunk', () => {
 
   test('rows that reached their table and not the sums are summed when the slice is repeated', async () => {
     const chunk = flowsChunk('tap1/a', 0, 5)
-    await storeEach(store, [chunk])
+    await storeAll(store, [chunk])
     // As a process leaves it that is killed between the two.
     for (const sql of [
       'TRUNCATE TABLE chunk_sums',
@@ -232,14 +231,14 @@ describe('rows of a chunk', () => {
       'DROP TABLE begun',
     ])
       await engine.command(sql)
-    await storeEach(store, [chunk])
+    await storeAll(store, [chunk])
     expect(await audit()).toMatchObject({ findings: [], unproven: [], chunks: 1 })
     await engine.command('TRUNCATE TABLE chunk_sums')
     expect(await audit()).toMatchObject({ findings: [], unproven: [{ kind: 'rows_unproven' }] })
   })
 })
 
-describe('what a sensor announced', () => {
+describe('what a sensor announced', { timeout: 120_000 }, () => {
   const origin = 'tap1/live'
   const chunks = Array.from({ length: 20 }, (_, seq) =>
     flowsChunk(origin, seq, 3, { ts: MONDAY + seq * HOUR }),
@@ -247,11 +246,11 @@ describe('what a sensor announced', () => {
   const all = sayingOf(origin, chunks)
 
   test('a chunk in the middle and one at the end that never came are named', async () => {
-    await storeEach(
+    await storeAll(
       store,
       chunks.filter(({ header }) => header.seq !== 7 && header.seq !== 19),
     )
-    await storeEach(store, [statement(0, [all])])
+    await storeAll(store, [statement(0, [all])])
     const report = await audit()
     expect(report.findings).toMatchObject([
       { kind: 'chunks_missing', origin, first: 7, last: 7, count: 1, hours: [NINE + 7, NINE + 19] },
@@ -264,7 +263,7 @@ describe('what a sensor announced', () => {
   })
 
   test('what was announced a moment ago is under way', async () => {
-    await storeEach(store, [...chunks.slice(0, 5), statement(0, [all])])
+    await storeAll(store, [...chunks.slice(0, 5), statement(0, [all])])
     const soon = await runAudit(store, { now: Date.now() + 60_000 })
     expect(soon.findings).toEqual([])
     expect(soon.hours.reduce((sum, { pending }) => sum + pending, 0)).toBe(45)
@@ -274,19 +273,19 @@ describe('what a sensor announced', () => {
 
   test('a statement may come before or after its chunks, again, and late', async () => {
     const half = sayingOf(origin, chunks.slice(0, 10))
-    await storeEach(store, [statement(1, [all])])
-    await storeEach(store, [...chunks])
-    await storeEach(store, [statement(0, [half]), statement(1, [all])])
+    await storeAll(store, [statement(1, [all])])
+    await storeAll(store, [...chunks])
+    await storeAll(store, [statement(0, [half]), statement(1, [all])])
     expect((await audit()).findings).toEqual([])
     // What comes behind the last statement is announced by nobody yet.
-    await storeEach(store, [flowsChunk(origin, 20, 3, { ts: MONDAY })])
+    await storeAll(store, [flowsChunk(origin, 20, 3, { ts: MONDAY })])
     const report = await audit()
     expect(report.findings).toEqual([])
     expect(report.hours[0]).toMatchObject({ announced: 6, stored: 6, unannounced: 3, missing: 0 })
   })
 
   test('a statement that never came is missing as any chunk', async () => {
-    await storeEach(store, [...chunks, statement(0, [all]), statement(9, [all])])
+    await storeAll(store, [...chunks, statement(0, [all]), statement(9, [all])])
     expect((await audit()).findings).toMatchObject([
       { kind: 'chunks_missing', origin: 'tap1/said/e1', first: 1, last: 8, hours: [] },
     ])
@@ -294,13 +293,13 @@ describe('what a sensor announced', () => {
 
   test('a dead letter is accounted for, until it is sent again', async () => {
     const [dead, ...living] = chunks
-    await storeEach(store, [...living, statement(0, [all])])
+    await storeAll(store, [...living, statement(0, [all])])
     await store.noteDeadLetters([letterOf(dead!, 5)])
     const report = await audit()
     expect(report.findings).toEqual([])
     expect(report.hours[0]).toMatchObject({ announced: 3, stored: 0, dead: 3, missing: 0 })
     expect(report.dead).toMatchObject([{ reason: 'unreadable', letters: 1, flow_records: 3 }])
-    await storeEach(store, [dead!])
+    await storeAll(store, [dead!])
     const again = await audit()
     expect(again.findings).toEqual([])
     expect(again.hours[0]).toMatchObject({ announced: 3, stored: 3, dead: 0, unannounced: 0 })
@@ -316,7 +315,7 @@ describe('what a sensor announced', () => {
       [NINE, 3],
       [NINE + 1, 1],
     ]
-    await storeEach(store, [left, rightLeft, statement(0, [{ ...whole, hours }])])
+    await storeAll(store, [left, rightLeft, statement(0, [{ ...whole, hours }])])
     expect((await audit()).findings).toMatchObject([{ kind: 'chunks_late', first: 0, last: 0 }])
     await store.noteDeadLetters([letterOf(rightRight, 8)])
     const report = await audit()
@@ -329,21 +328,21 @@ describe('what a sensor announced', () => {
 
   test('fewer records than the sensor counted, in chunks that are all there', async () => {
     const saying = { ...all, hours: all.hours.map(([hour, n]): [number, number] => [hour, n + 1]) }
-    await storeEach(store, [...chunks, statement(0, [saying])])
+    await storeAll(store, [...chunks, statement(0, [saying])])
     expect((await audit()).findings).toMatchObject([
       { kind: 'records_missing', origin, count: 20, table: 'flow_records' },
     ])
   })
 
   test('records of no known hour are compared as a whole', async () => {
-    await storeEach(store, [...chunks, statement(0, [{ ...all, hours: [[0, 60]] }])])
+    await storeAll(store, [...chunks, statement(0, [{ ...all, hours: [[0, 60]] }])])
     const report = await audit()
     expect(report.findings).toEqual([])
     expect(report.hours).toMatchObject([{ hour: 0, announced: 60, stored: 60, missing: 0 }])
   })
 
   test('a gap that a worker saw is known as one', async () => {
-    await storeEach(store, [...chunks.slice(0, 19), statement(0, [all])])
+    await storeAll(store, [...chunks.slice(0, 19), statement(0, [all])])
     await store.noteStream([
       {
         stream: 'bailiwick.chunks.v1',
@@ -361,7 +360,7 @@ describe('what a sensor announced', () => {
   })
 
   test('only origins of the time that is asked for', async () => {
-    await storeEach(store, [...chunks.slice(0, 5), statement(0, [all])])
+    await storeAll(store, [...chunks.slice(0, 5), statement(0, [all])])
     const now = Date.now() + 5 * 3_600_000
     expect((await runAudit(store, { now, since: 10 })).findings).toHaveLength(1)
     expect((await runAudit(store, { now, since: 2 })).findings).toEqual([])

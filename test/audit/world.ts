@@ -121,8 +121,9 @@ export function sayingOf(origin: string, chunks: readonly SliceChunk[]): Saying 
   }
 }
 
-export async function storeEach(store: Store, chunks: readonly SliceChunk[]): Promise<void> {
-  for (const chunk of chunks) await store.insertSlice({ key: chunk.header.id, chunks: [chunk] })
+/** In one slice, so at one time. */
+export async function storeAll(store: Store, chunks: readonly SliceChunk[]): Promise<void> {
+  await store.insertSlice({ key: 'tap1', chunks })
 }
 
 /** A letter about a chunk that nobody could store. */

@@ -9,7 +9,7 @@ import { readEnvironment } from '../../src/config.ts'
 import { openEmbedded } from '../../src/store/embedded.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { EngineStore } from '../../src/store/store.ts'
-import { flowsChunk, HOUR, sayingOf, statement, storeEach } from '../audit/world.ts'
+import { flowsChunk, HOUR, sayingOf, statement, storeAll } from '../audit/world.ts'
 import { MONDAY } from '../store/samples.ts'
 import { Memory } from './heard.ts'
 
@@ -46,7 +46,7 @@ test('hours that are all right are one line; a deleted row is told with its caus
     flowsChunk('tap1/\u001b[2Ja', seq, 4, { ts: MONDAY + seq * HOUR }),
   )
   await withEngine((store) =>
-    storeEach(store, [...chunks, statement(0, [sayingOf('tap1/\u001b[2Ja', chunks)])]),
+    storeAll(store, [...chunks, statement(0, [sayingOf('tap1/\u001b[2Ja', chunks)])]),
   )
   const calm = await bailiwick('reconcile', '--store', directory)
   expect(calm).toMatchObject({ code: 0, stderr: '' })
