@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { decodeChunk } from '../../src/chunk.ts'
 import { JudgeThreads } from '../../src/judge-threads.ts'
@@ -8,15 +5,13 @@ import type { Snapshot } from '../../src/snapshot.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { chunkTo, idOf, Streams, snapshotOf, workUntilIdle } from './working.ts'
 
-let directory = ''
 let store: Store
 let snapshot: Snapshot & { bytes: Uint8Array }
 let streams: Streams
 let threads: JudgeThreads
 
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-killed-'))
-  store = await openStore({ kind: 'directory', path: path.join(directory, 'store') })
+  store = await openStore({ kind: 'temporary' })
   snapshot = await snapshotOf('document-exfiltration')
 })
 beforeEach(async () => {
@@ -36,7 +31,6 @@ afterEach(async () => {
 })
 afterAll(async () => {
   await store.close()
-  await rm(directory, { recursive: true })
 })
 
 const harmless = (count: number) => Array.from({ length: count }, (_, i) => `site-${i}.example`)

@@ -27,7 +27,7 @@ beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-repeat-'))
   engine = await openEmbedded(path.join(directory, 'store'), {
     memoryBytes: 2 ** 30,
-    temporary: false,
+    temporary: true,
   })
   await migrate(engine)
   store = new EngineStore(engine, false)

@@ -1,8 +1,5 @@
 // A store, a stream or a chunk that makes trouble: nothing is lost, and what is wrong is said.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Claim, Intent } from '../../src/bus/bus.ts'
 import { JudgeThreads } from '../../src/judge-threads.ts'
@@ -18,7 +15,6 @@ import { WORKER_LIMITS } from '../../src/work/worker.ts'
 import { chunkOf } from '../flows.ts'
 import { idOf, Streams, snapshotOf, storeWith, workUntilIdle } from './working.ts'
 
-let directory = ''
 let store: Store
 let threads: JudgeThreads
 let snapshot: Snapshot & { bytes: Uint8Array }
@@ -26,8 +22,7 @@ let streams: Streams
 let port = 1000
 
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-trouble-'))
-  store = await openStore({ kind: 'directory', path: path.join(directory, 'store') })
+  store = await openStore({ kind: 'temporary' })
   threads = await JudgeThreads.open({ threads: 2 })
   snapshot = await snapshotOf('document-exfiltration')
 })
@@ -38,7 +33,6 @@ afterEach(() => streams.close())
 afterAll(async () => {
   await threads.close()
   await store.close()
-  await rm(directory, { recursive: true })
 })
 
 const parts = () => ({ streams, store, threads, snapshot })

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { JudgeThreads } from '../../src/judge-threads.ts'
 import type { Snapshot } from '../../src/snapshot.ts'
@@ -21,21 +18,18 @@ import {
 
 const STORY = 'document-exfiltration'
 
-let directory = ''
 let store: Store
 let threads: JudgeThreads
 let snapshot: Snapshot & { bytes: Uint8Array }
 
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-worker-'))
-  store = await openStore({ kind: 'directory', path: path.join(directory, 'store') })
+  store = await openStore({ kind: 'temporary' })
   threads = await JudgeThreads.open({ threads: 2 })
   snapshot = await snapshotOf(STORY)
 })
 afterAll(async () => {
   await threads.close()
   await store.close()
-  await rm(directory, { recursive: true })
 })
 
 test('chunks of a stream are stored, once, and the stream is committed', async () => {
