@@ -84,6 +84,7 @@ function reconcile(store: string): Promise<[code: number, Reconciled]> {
 }
 
 async function storm(store: string, disturb: (kill: number) => Promise<unknown>): Promise<number> {
+  await ended(spawn(process.execPath, [PROGRAM, 'migrate', '--store', store], { stdio: 'ignore' }))
   const seed = Date.now() & 0xffff
   const random = uniformNumbers(seed)
   for (let kill = 0; kill < KILLS; kill++) {
