@@ -262,15 +262,16 @@ async function insertTable(
 }
 
 /**
- * Rows that somebody inserted who died then may not have reached the view that keeps their checksums. Where they have,
- * nothing is done.
+ * Rows that somebody inserted who died then may not have reached the views that sum them up. Where they have, this
+ * changes nothing.
  */
 async function sumAgain(engine: Engine, table: TableName, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return
   const list = ids.map((id) => `'${formatUuid(parseUuid(id))}'`).join(', ')
-  await engine.command(
-    readSql('insert/sums_again').replaceAll('<table>', table).replaceAll('<ids>', list),
-  )
+  const fillings = [readSql('insert/sums_again')]
+  if (table === 'judgements') fillings.push(readSql('insert/hours_again'))
+  for (const filling of fillings)
+    await engine.command(filling.replaceAll('<table>', table).replaceAll('<ids>', list))
 }
 
 /** Columns of a block of the table with the chunk's columns behind, as ClickHouse types. */

@@ -151,6 +151,25 @@ test('a slice that is cut short, repeated, judged anew or fed to the view twice 
   expect(await store.query('audit_hours', { limit: 9 })).toEqual([])
 }, 60_000)
 
+test('judgements of a process that died before they reached the sums are summed by whoever repeats', async () => {
+  const before = await told()
+  const slice = { key: 'h', chunks: [sample(91, [{ name: 'late', verdict: 'in_scope' }])] }
+  // All tables are written, and the mark of completion is not.
+  const writes = 4
+  await insertSlice(dyingAt(writes), slice).catch(() => {})
+  const [row] = await engine.select(
+    'SELECT count() AS rows FROM judgements WHERE chunk_id = {id:UUID}',
+    { id: slice.chunks[0]!.header.id },
+  )
+  expect(row).toEqual({ rows: 1 })
+  await engine.command(
+    `ALTER TABLE judged_hours DELETE WHERE chunk_id = '${slice.chunks[0]!.header.id}' SETTINGS mutations_sync = 2`,
+  )
+  await store.insertSlice(slice)
+  expect(await told()).not.toEqual(before)
+  expect(await store.query('audit_hours', { limit: 9 })).toEqual([])
+})
+
 test('a judgement that was deleted, doubled or altered beneath is found', async () => {
   const chunk = sample(90, [{ name: 'found', verdict: 'in_scope' }])
   const id = chunk.header.id

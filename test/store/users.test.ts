@@ -7,6 +7,7 @@ import type { Engine } from '../../src/store/engine.ts'
 import { insertSql } from '../../src/store/insert-sql.ts'
 import { maintenanceOf, usersOf } from '../../src/store/maintenance.ts'
 import { migrate } from '../../src/store/migrate.ts'
+import { insertSlice, type SliceChunk } from '../../src/store/slice.ts'
 import { queryNames, readMigrations, readSql } from '../../src/store/sql-files.ts'
 import { EngineStore } from '../../src/store/store.ts'
 import { parseStoreTarget } from '../../src/store/store-target.ts'
@@ -85,6 +86,7 @@ test('the writer may do all that workers and replay say to a server, and nothing
   const verdict = { name: 'a', verdict: 'out_of_scope', alert: 'x' } as const
   await store.insertSlice({ key: 'u', chunks: [judged(chunk, [verdict])] })
   await store.insertSlice({ key: 'u', chunks: [judged(chunk, [verdict], 1, 'k1')] })
+  await repeatAfterDeath(spy, judged(sampleChunk({ seq: 1, flows: [{ name: 'a' }] }), [verdict]))
   const letter = { reason: '', detail: '', stream: '', partition: 0, offset: '0', key: '' }
   await store.noteDeadLetters([{ ...letter, id: RUN, acceptedAt: 0, diedAt: 0, version: '' }])
   const note = { stream: '', partition: 0, detail: '', first: 0, last: 0, count: 0 }
@@ -106,6 +108,21 @@ test('the writer may do all that workers and replay say to a server, and nothing
   expect(foreign).toEqual(['system.parts', 'system.tables'])
   expect(granted('writer', 'SELECT').sort()).toEqual(['*', 'system.tables'])
 }, 60_000)
+
+/** Somebody dies before a slice is marked as complete, and somebody else goes on. */
+async function repeatAfterDeath(spy: Engine, chunk: SliceChunk): Promise<void> {
+  let marks = 0
+  const dying: Engine = {
+    ...spy,
+    async insert(blocks, inserts) {
+      if (inserts[0]?.table === 'chunks' && marks++ === 1) throw new Error('killed')
+      await spy.insert(blocks, inserts)
+    },
+  }
+  const slice = { key: 'u', chunks: [chunk] }
+  await expect(insertSlice(dying, slice)).rejects.toThrow('killed')
+  await insertSlice(spy, slice)
+}
 
 /** Tables that are not the store's own. */
 async function foreignTables(queries: readonly string[]): Promise<string[]> {
