@@ -54,6 +54,7 @@ export class Arena {
   /** Faults of I3, found at the moment of a kill. */
   readonly offsetFaults: string[] = []
   offsetChecks = 0
+  #poisons = 0
   #checking: Promise<void> = Promise.resolve()
 
   static async start(plan: ArenaPlan): Promise<Arena> {
@@ -102,6 +103,20 @@ export class Arena {
     // There must be something by which the format is known.
     log.append(100)
     return { sensor: this.#sensor(number, [log.path, '--follow'], extra), log }
+  }
+
+  /**
+   * Four logs `s0` to `s3` that grow, followed by sensors, until the trial has seen enough.
+   * @param perSecond flows a second, all together
+   * @param most flows of each
+   * @returns ends their growth, with whole lines
+   */
+  arrivals(perSecond: number, most: number, extra: Extra = {}): () => void {
+    const logs = [0, 1, 2, 3].map((number) => this.following(number, extra).log)
+    for (const log of logs) log.grow(perSecond / logs.length, most)
+    return () => {
+      for (const log of logs) log.end()
+    }
   }
 
   #sensor(number: number, input: readonly string[], extra: Extra): Supervised {
@@ -158,8 +173,9 @@ export class Arena {
   async poison(poisons: readonly Poison[]): Promise<void> {
     const settings = { brokers: this.cluster.bootstrap, clientId: 'poisoner', topic: CHUNK_STREAM }
     const sink = new KafkaSink(settings, () => {})
-    const send = ({ bytes }: Poison, i: number) =>
-      sink.send({ key: laneKey('poison', i, 64), bytes })
+    // To all partitions in turn.
+    const send = ({ bytes }: Poison) =>
+      sink.send({ key: laneKey('poison', this.#poisons++, 64), bytes })
     await Promise.all(poisons.map(send))
     await sink.close()
   }
@@ -239,9 +255,11 @@ export class Arena {
     return this.#checking
   }
 
-  /** Ends sensors and workers; how each ended. */
+  /** Ends the sensors, waits until the last thing they said is stored, and ends the workers. */
   async rest(): Promise<void> {
-    await Promise.all([...this.sensors, ...this.workers].map((one) => one.stop()))
+    await Promise.all(this.sensors.map((one) => one.stop()))
+    await this.settled()
+    await Promise.all(this.workers.map((one) => one.stop()))
     await this.#checking
   }
 

@@ -5,8 +5,9 @@ import { sha256Hex } from '../../src/hash.ts'
 import type { Arena } from './arena.ts'
 import { type FaultRow, keepRow } from './fault-table.ts'
 import { chunkFaults, viewFaults } from './invariants.ts'
-import { askRows, type ComparedTable, compareStores, type Known } from './oracle.ts'
+import { askRows, type ComparedTable, compareStores, type Known, type Queried } from './oracle.ts'
 import type { Poison } from './poison.ts'
+import { givenStore, runProgram } from './program.ts'
 import type { Supervised } from './supervised.ts'
 
 export interface Trial {
@@ -38,6 +39,7 @@ export async function judge(arena: Arena, known: Known, trial: Trial): Promise<F
     ...(await chunkFaults(store)),
     ...(await viewFaults(store)),
     ...(await deadFaults(arena, trial.poison ?? [])),
+    ...(await auditFaults(store)),
     ...endFaults([...arena.sensors, ...arena.workers]),
   ]
   const row: FaultRow = {
@@ -51,7 +53,7 @@ export async function judge(arena: Arena, known: Known, trial: Trial): Promise<F
     recoverySeconds: trial.recoverySeconds,
     ...(trial.drainedPerSecond === undefined ? {} : { drainedPerSecond: trial.drainedPerSecond }),
     faults,
-    invariants: 'I1 I2 I3 I7 I8',
+    invariants: 'I1 I2 I3 I7 I8, views, audit',
   }
   keepRow(row)
   return row
@@ -87,6 +89,14 @@ async function deadFaults(arena: Arena, sent: readonly Poison[]): Promise<string
   if (Number(noted?.letters) !== arena.watch.dead.size)
     faults.push(`I7: ${noted?.letters} dead letters are noted, ${arena.watch.dead.size} are there`)
   return faults
+}
+
+/** The auditor, which knows nothing of the oracle, finds no difference either. */
+async function auditFaults(server: Queried): Promise<string[]> {
+  const { store, env } = givenStore(server.store)
+  const args = ['reconcile', '--store', store, '--deep', '--json']
+  const { code, stdout } = await runProgram(args, { codes: [0, 1], env })
+  return code === 0 ? [] : [`the auditor: ${stdout.replace(/\s+/g, ' ').slice(0, 600)}`]
 }
 
 /** Who was told to end did so in good order, unless it had not even begun. */

@@ -3,9 +3,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe } from 'vitest'
-import type { Arena } from './arena.ts'
-import { POISON_KINDS, poison } from './poison.ts'
-import { trials } from './trial.ts'
+import { type Poison, poison } from './poison.ts'
+import { FLOWS_MAX, trials } from './trial.ts'
 
 const FLOWS = 150_000
 const SENSORS = [0, 1, 2, 3]
@@ -19,16 +18,6 @@ function dyingInTurn(places: readonly string[], deaths: number, first = 0) {
     const place = places[(start + first) % places.length]
     // A later passage now and then: with some work done in this life.
     return `${place}=kill@${1 + (start % 3)}`
-  }
-}
-
-/** Four logs that grow to their end. @returns waits until they have */
-function grow(arena: Arena, perSecond: number, flows: number): () => Promise<void> {
-  const logs = SENSORS.map((number) => arena.following(number).log)
-  for (const log of logs) log.grow(perSecond, flows)
-  return async () => {
-    await arena.until('all is written', () => logs.every(({ written }) => written === flows))
-    for (const log of logs) log.end()
   }
 }
 
@@ -46,29 +35,30 @@ describe('kill -9', () => {
   })
 
   trial({ name: 'kill -9 of one worker at F4, F5, F6, F7 in turn' }, async (arena) => {
-    const written = grow(arena, 600, 40_000)
+    const end = arena.arrivals(2000, FLOWS_MAX)
     const worker = arena.worker({ arm: dyingInTurn(IN_WORKER, 16) })
     await arena.until('it has died often', () => worker.kills >= 16)
-    await written()
+    end()
     return { recoverySeconds: await arena.settled(), atLeastKills: 16 }
   })
 
   trial({ name: 'kill -9 of four workers at F4, F5, F6, F7 in turn' }, async (arena) => {
-    const written = grow(arena, 800, 60_000)
+    const end = arena.arrivals(2500, FLOWS_MAX)
     for (const first of [0, 1, 2, 3])
-      arena.worker({ arm: dyingInTurn(IN_WORKER, 15, first), pauseMillis: 500 })
-    await written()
+      arena.worker({ arm: dyingInTurn(IN_WORKER, 14, first), pauseMillis: 500 })
     await arena.until('they have died often', () => arena.kills >= 50)
+    for (const worker of arena.workers) worker.rearm(undefined)
+    end()
     return { recoverySeconds: await arena.settled(), atLeastKills: 50 }
   })
 
   trial({ name: 'kill -9 of anything at random moments' }, async (arena, random) => {
-    const written = grow(arena, 1250, 100_000)
+    const end = arena.arrivals(4000, FLOWS_MAX)
     for (let i = 0; i < 3; i++) arena.worker({ pauseMillis: 500 })
     let servers = 0
     for (let i = 0; i < 60; i++) {
       await sleep(400 + random() * 1600)
-      const all = [...arena.sensors, ...arena.workers]
+      const all = [...arena.sensors, ...arena.workers].filter(({ running }) => running)
       const victim = Math.floor(random() * (all.length + 1))
       if (victim < all.length) all[victim]!.signal('SIGKILL')
       else {
@@ -76,7 +66,7 @@ describe('kill -9', () => {
         await arena.store.kill()
       }
     }
-    await written()
+    end()
     const recoverySeconds = await arena.settled()
     return {
       recoverySeconds,
@@ -87,25 +77,24 @@ describe('kill -9', () => {
   })
 
   trial({ name: 'poison beside chunks, kill -9 at F11 and F12' }, async (arena, random) => {
-    const written = grow(arena, 1000, 40_000)
-    const poisons = Array.from({ length: 5 * POISON_KINDS.length }, (_, i) => poison(i, random))
-    const arm = (start: number) =>
-      start < 10 ? 'F11_dead_letter=kill@1,F12_drain=kill@1' : undefined
+    const end = arena.arrivals(2000, FLOWS_MAX)
+    const arm = (start: number) => {
+      return start < 7 ? 'F11_dead_letter=kill@1,F12_drain=kill@1' : undefined
+    }
     const workers = [arena.worker({ arm }), arena.worker({ arm })]
-    for (const one of poisons) {
+    const poisons: Poison[] = []
+    while (arena.kills < 12) {
+      // Of all kinds; and now and then a drain that dies.
+      const one = poison(poisons.length, random)
+      poisons.push(one)
       await arena.poison([one])
-      await sleep(600)
-      // A drain that dies, too.
+      await sleep(1500)
       if (random() < 0.3) workers[Math.floor(random() * 2)]!.signal('SIGTERM')
     }
     for (const worker of workers) worker.rearm(undefined)
-    await written()
+    end()
     const recoverySeconds = await arena.settled()
-    return {
-      recoverySeconds,
-      poison: poisons,
-      events: `${poisons.length} messages of poison`,
-      atLeastKills: 12,
-    }
+    const events = `${poisons.length} messages of poison`
+    return { recoverySeconds, poison: poisons, events, atLeastKills: 12 }
   })
 })

@@ -7,28 +7,17 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { describe } from 'vitest'
-import type { Arena } from './arena.ts'
-import { trials } from './trial.ts'
+import { FLOWS_MAX, trials } from './trial.ts'
 
-const SENSORS = [0, 1, 2, 3]
 const run = promisify(execFile)
 /** Debian's package faketime. */
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
-
-function grow(arena: Arena, perSecond: number, flows: number, extra = {}) {
-  const logs = SENSORS.map((number) => arena.following(number, extra).log)
-  for (const log of logs) log.grow(perSecond, flows)
-  return async () => {
-    await arena.until('all is written', () => logs.every(({ written }) => written === flows))
-    for (const log of logs) log.end()
-  }
-}
 
 const trial = await trials()
 
 describe('members of the group', () => {
   trial({ name: 'rebalance storm: workers join and leave' }, async (arena, random) => {
-    const written = grow(arena, 1250, 80_000)
+    const end = arena.arrivals(4000, FLOWS_MAX)
     arena.worker()
     let changes = 0
     for (const until = Date.now() + 75_000; Date.now() < until; changes++) {
@@ -37,14 +26,14 @@ describe('members of the group', () => {
       else await living[Math.floor(random() * living.length)]!.stop()
       await sleep(300 + random() * 1200)
     }
-    await written()
+    end()
     return { recoverySeconds: await arena.settled(), events: `${changes} joins and leaves` }
   })
 
   trial(
     { name: 'zombies: workers stopped at F5, F6, F7 for longer than their session' },
     async (arena) => {
-      const written = grow(arena, 700, 80_000)
+      const end = arena.arrivals(2500, FLOWS_MAX)
       const places = ['F5_intent_insert', 'F6_mid_insert', 'F7_insert_commit']
       let zombies = 0
       arena.worker()
@@ -59,7 +48,7 @@ describe('members of the group', () => {
         await sleep(2000)
         await zombie.stop()
       }
-      await written()
+      end()
       return { recoverySeconds: await arena.settled(), events: `${zombies} zombies` }
     },
   )
@@ -77,7 +66,7 @@ describe('the machine', () => {
         FAKETIME_NO_CACHE: '1',
         FAKETIME_DONT_FAKE_MONOTONIC: '1',
       }
-      const written = grow(arena, 1000, 60_000, { env })
+      const end = arena.arrivals(4000, FLOWS_MAX, { env })
       arena.worker({ env })
       arena.worker({ env })
       const steps = ['+3600', '+0', '-3600', '+0', '-3600', '+3600', '+0']
@@ -85,7 +74,7 @@ describe('the machine', () => {
         await sleep(6000)
         writeFileSync(clock, `${step}\n`)
       }
-      await written()
+      end()
       return { recoverySeconds: await arena.settled(), events: `${steps.length} steps` }
     },
     !existsSync(FAKETIME),
@@ -99,13 +88,13 @@ describe('the machine', () => {
       await run('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk])
       try {
         arena.spools = disk
-        const written = grow(arena, 2500, 100_000)
+        const end = arena.arrivals(10_000, FLOWS_MAX)
         arena.worker()
         await sleep(4000)
         await arena.killBroker(1)
         await sleep(40_000)
         await arena.startBroker(1)
-        await written()
+        end()
         const recoverySeconds = await arena.settled()
         await Promise.all(arena.sensors.map((sensor) => sensor.stop()))
         return { recoverySeconds, furtherKills: 1, events: '12 MB for four spools' }
