@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
   options: {
     lines: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '3' },
-    partitions: { type: 'string', default: '8' },
+    partitions: { type: 'string', default: '4' },
     workers: { type: 'string', default: '1' },
     minutes: { type: 'string' },
     only: { type: 'string' },
