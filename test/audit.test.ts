@@ -26,8 +26,9 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => store.close())
 beforeEach(async () => {
+  // Also tables that are empty: they remember the INSERTs of rows that a test before has deleted.
   const tables = (await engine.select(
-    "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND total_rows > 0 AND name != 'schema_migrations'",
+    "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'",
     {},
   )) as { name: string }[]
   for (const { name } of tables) await engine.command(`TRUNCATE TABLE ${name}`)

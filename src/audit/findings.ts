@@ -94,7 +94,7 @@ function ofChunk(row: AuditChunkRow) {
 }
 
 const WRITE_AGAIN =
-  'let go of the whole chunk (its rows in every table, then those in chunks), and read its input again'
+  'read its input again into a new store, or drop the partitions of its days in every table and its rows in chunks, and read again: the engine passes over an INSERT that it remembers, also when its rows were deleted since'
 
 /**
  * What is wrong with one table of one chunk.
