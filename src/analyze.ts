@@ -7,7 +7,6 @@
 // Nothing of a chunk is kept for the next, and no clock is read: the same chunk and snapshot give the same bytes, on
 // any thread. Flows that show the same share one Judgement, so the work per flow is two address lookups and a key.
 
-import { formatAddress } from './address.ts'
 import type { Block } from './block.ts'
 import { decodeChunk } from './chunk.ts'
 import { decidingRows, EVIDENCE_COLUMNS, type EvidenceColumns, FlowTotals } from './deciding.ts'
@@ -17,7 +16,8 @@ import type { Handshake, NameProof, NameSource } from './flow.ts'
 import { type Attribution, attribute } from './identity/attribution.ts'
 import { isHostName } from './identity/domain-name.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
-import { type End, type Judgement, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
+import { type End, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
+import { JudgementBook } from './judgement-book.ts'
 import { decodeBlock } from './native-read.ts'
 import { type Interned, type Outcome, OutcomeWriter } from './outcome.ts'
 import { portCounts } from './scope/matcher.ts'
@@ -49,18 +49,28 @@ export function analyze(chunk: Uint8Array, snapshot: Snapshot, ruling: number): 
 
 /** What a name amounts to, worked out once for all flows that show it. */
 interface KnownName {
+  /** Of the book: stands for all that was shown of it. */
   id: number
-  /** All that was shown of it. */
-  text: string
   evidence: NameEvidence
   /** Registrable, '' if the address has to stand for the destination. */
   destination: string
   endpoint: Endpoint | undefined
 }
 
-/** Judgements made under a snapshot. They hold nothing of a chunk: agents do much the same all day. */
-const madeWith = new WeakMap<Snapshot, Map<string, Judgement>>()
-const MADE_MAX = 32_768
+const books = new WeakMap<Snapshot, JudgementBook>()
+
+/** Nobody outside knows the agents' files, so their hash is secret enough to hash with. */
+function bookOf(snapshot: Snapshot): JudgementBook {
+  let book = books.get(snapshot)
+  if (book === undefined) books.set(snapshot, (book = new JudgementBook(snapshot.hash)))
+  book.begin()
+  return book
+}
+
+const SIDE_NUMBERS = { none: 0, orig: 1, resp: 2 } as const
+const KIND_NUMBERS = { public: 0, private: 1, metadata: 2, multicast: 3, local: 4 } as const
+/** Candidates whose scopes may have expired, as bits of a word; more of them as text. */
+const BITS_MAX = 30
 
 /** Judges the flows of one block, and remembers what it has worked out. */
 class Judge {
@@ -68,11 +78,14 @@ class Judge {
   readonly #flows: Block<EvidenceColumns>
   readonly #totals: FlowTotals
   readonly #out: OutcomeWriter
-  readonly #judgements = new Map<string, Interned>()
+  readonly #interned: Interned[] = []
   readonly #names = new Map<string, KnownName>()
-  readonly #addresses = new AddressTexts()
-  /** Of all blocks. */
-  readonly #made: Map<string, Judgement>
+  /** Codes of the name that was looked up last, which is often the next one, too. */
+  readonly #nameCodes = new Int32Array(4).fill(-1)
+  #lastName: KnownName | undefined
+  /** Numbers of the book, by the block's codes; -1: not asked for yet. */
+  readonly #handshakes: Int32Array
+  readonly #book: JudgementBook
 
   constructor(
     snapshot: Snapshot,
@@ -84,9 +97,8 @@ class Judge {
     this.#flows = flows
     this.#totals = totals
     this.#out = out
-    let made = madeWith.get(snapshot)
-    if (made === undefined) madeWith.set(snapshot, (made = new Map()))
-    this.#made = made
+    this.#book = bookOf(snapshot)
+    this.#handshakes = new Int32Array(flows.columns.handshake.values.length).fill(-1)
   }
 
   flow(row: number): void {
@@ -135,46 +147,47 @@ class Judge {
 
   #name(row: number): KnownName {
     const c = this.#flows.columns
-    const key = `${c.server_name.codes[row]} ${c.name_source.codes[row]} ${c.name_proof.codes[row]} ${c.dns_names.codes[row]}`
+    const last = this.#nameCodes
+    const name = c.server_name.codes[row]!
+    const source = c.name_source.codes[row]!
+    const proof = c.name_proof.codes[row]!
+    const dns = c.dns_names.codes[row]!
+    if (last[0] === name && last[1] === source && last[2] === proof && last[3] === dns)
+      return this.#lastName!
+    const key = `${name} ${source} ${proof} ${dns}`
     let known = this.#names.get(key)
-    if (known === undefined) {
-      const evidence = nameEvidence(
-        c.server_name.get(row),
-        c.name_source.get(row) as NameSource | '',
-        c.name_proof.get(row) as NameProof | '',
-        c.dns_names.get(row),
-      )
-      const named = evidence.kind !== 'literal' && isHostName(evidence.name)
-      known = {
-        id: this.#names.size,
-        text: [
-          c.server_name.get(row),
-          c.name_source.get(row),
-          c.name_proof.get(row),
-          ...c.dns_names.get(row),
-        ].join('\u001f'),
-        evidence,
-        destination: named ? registrableName(evidence.name) : '',
-        endpoint: named ? endpointOfName(this.#snapshot.endpoints, evidence.name) : undefined,
-      }
-      this.#names.set(key, known)
-    }
+    if (known === undefined) this.#names.set(key, (known = this.#newName(row)))
+    last[0] = name
+    last[1] = source
+    last[2] = proof
+    last[3] = dns
+    this.#lastName = known
     return known
+  }
+
+  #newName(row: number): KnownName {
+    const c = this.#flows.columns
+    const name = c.server_name.get(row)
+    const source = c.name_source.get(row) as NameSource | ''
+    const proof = c.name_proof.get(row) as NameProof | ''
+    const dns = c.dns_names.get(row)
+    const evidence = nameEvidence(name, source, proof, dns)
+    const named = evidence.kind !== 'literal' && isHostName(evidence.name)
+    return {
+      id: this.#book.text([name, source, proof, ...dns].join('\u001f')),
+      evidence,
+      destination: named ? registrableName(evidence.name) : '',
+      endpoint: named ? endpointOfName(this.#snapshot.endpoints, evidence.name) : undefined,
+    }
   }
 
   /** Judges one side (`none`: neither end is an agent's) and writes it. */
   #side(row: number, seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): void {
     const c = this.#flows.columns
-    const place = this.#judgementKey(seen, known, side)
-    const key = `${place} ${c.handshake.codes[row]} ${known.id}`
-    let interned = this.#judgements.get(key)
-    if (interned === undefined) {
-      interned = this.#out.intern(this.#judge(place, seen, known, side))
-      this.#judgements.set(key, interned)
-    }
+    const interned = this.#judged(row, seen, known, side)
     const { judgement } = interned
     const peers = side === 'resp' ? c.orig_h : c.resp_h
-    const peerAddress = this.#addresses.text(peers, row * 16)
+    const peerAddress = this.#book.addresses.text(peers, row * 16)
     // The name is the responder's: it says nothing of who connects to an agent.
     const { origBytes, respBytes } = this.#totals
     const named = side !== 'resp' && !judgement.turned && known.destination !== ''
@@ -188,7 +201,7 @@ class Judge {
       peerName: named ? known.evidence.name : '',
       peerAddress,
       subject: judgement.finding
-        ? this.#addresses.text(side === 'resp' ? c.resp_h : c.orig_h, row * 16)
+        ? this.#book.addresses.text(side === 'resp' ? c.resp_h : c.orig_h, row * 16)
         : '',
       handshake: seen.handshake,
       endpoint: seen.endpoint,
@@ -198,40 +211,65 @@ class Judge {
     })
   }
 
-  /** The judgement, made now or for a chunk before. */
-  #judge(
-    place: string,
-    seen: Sighting,
-    known: KnownName,
-    side: 'orig' | 'resp' | 'none',
-  ): Judgement {
-    // Codes are those of one block; between blocks the words count.
-    const key = `${place} ${seen.handshake} ${known.text}`
-    let judgement = this.#made.get(key)
-    if (judgement === undefined) {
-      judgement = side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side)
-      if (this.#made.size >= MADE_MAX) this.#made.clear()
-      this.#made.set(key, judgement)
+  /** The judgement, made now or earlier, as this block's writer knows it. */
+  #judged(row: number, seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): Interned {
+    const book = this.#book
+    this.#fillKey(row, seen, known, side)
+    let number = book.find()
+    if (number < 0)
+      number = book.add(
+        side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side),
+      )
+    let place = book.place(number)
+    if (place < 0) {
+      place = this.#interned.push(this.#out.intern(book.at(number))) - 1
+      book.put(number, place)
     }
-    return judgement
+    return this.#interned[place]!
   }
 
-  /** All that a judgement depends on, but for handshake and name: flows with one key are judged alike. */
-  #judgementKey(seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): string {
+  /** All that a judgement depends on, in numbers: flows with one key are judged alike. */
+  #fillKey(row: number, seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): void {
     const { orig, resp } = seen
+    const { key } = this.#book
     const owner = side === 'resp' ? resp.owner : orig.owner
     const peer = side === 'resp' ? orig : resp
-    const peerOwner = peer.owner.id
-    let expired = ''
-    for (const agent of owner.agents)
-      expired += seen.ts >= this.#snapshot.scopes.scopes[agent]!.expires ? 'x' : '-'
-    let ports = String(seen.respPort)
     // Only where the ends may be taken the other way round does the originator's port count, and it is seldom the same.
-    if (!seen.directionSure && side !== 'none')
-      ports += this.#mayTurn(seen, owner, side) ? `/${seen.origPort}` : '?'
-    const endpoint =
-      known.endpoint === undefined && seen.endpoint !== undefined ? seen.endpoint.match : ''
-    return `${side} ${owner.id} ${expired} ${peerOwner} ${peer.class} ${peer.kind} ${seen.protocol} ${ports} ${endpoint}`
+    const unsure = !seen.directionSure && side !== 'none'
+    const turns = unsure && this.#mayTurn(seen, owner, side)
+    key[0] = SIDE_NUMBERS[side] | (unsure ? 4 : 0) | (turns ? 8 : 0)
+    key[1] = owner.id
+    key[2] = peer.owner.id
+    key[3] = peer.class
+    key[4] = KIND_NUMBERS[peer.kind]
+    key[5] = seen.protocol
+    key[6] = seen.respPort | ((turns ? seen.origPort : 0) << 16)
+    key[7] = this.#handshake(row)
+    key[8] = known.id
+    const { endpoint } = seen
+    key[9] =
+      known.endpoint === undefined && endpoint !== undefined ? this.#book.text(endpoint.match) : -1
+    key[10] = this.#expired(seen.ts, owner.agents)
+  }
+
+  #handshake(row: number): number {
+    const code = this.#flows.columns.handshake.codes[row]!
+    let number = this.#handshakes[code]!
+    if (number < 0)
+      number = this.#handshakes[code] = this.#book.text(this.#flows.columns.handshake.get(row))
+    return number
+  }
+
+  /** Which of these agents' scopes have expired by then. */
+  #expired(ts: number, agents: readonly number[]): number {
+    const { scopes } = this.#snapshot.scopes
+    let bits = 0
+    for (let i = 0; i < agents.length && i < BITS_MAX; i++)
+      if (ts >= scopes[agents[i]!]!.expires) bits |= 1 << i
+    if (agents.length <= BITS_MAX) return bits
+    const rest = agents.map((agent) => (ts >= scopes[agent]!.expires ? 'x' : '-')).join('')
+    // Never one of the numbers above.
+    return -1 - this.#book.text(rest)
   }
 
   /** Could a scope allow the flow with its ends the other way round? */
@@ -241,25 +279,5 @@ class Judge {
     for (const agent of owner.agents)
       if (portCounts(scopes[agent]!, turned, protocol, origPort)) return true
     return false
-  }
-}
-
-/** Texts of addresses, remembered by place: an address that comes again soon costs a comparison. */
-class AddressTexts {
-  static readonly slots = 4096
-  readonly #bytes = new Uint8Array(AddressTexts.slots * 16)
-  readonly #texts: string[] = new Array<string>(AddressTexts.slots).fill('')
-
-  text(bytes: Uint8Array, at: number): string {
-    let hash = 0
-    for (let i = 0; i < 16; i++) hash = (Math.imul(hash, 31) + bytes[at + i]!) | 0
-    const slot = (hash ^ (hash >>> 16)) & (AddressTexts.slots - 1)
-    let same = this.#texts[slot] !== ''
-    for (let i = 0; same && i < 16; i++) same = this.#bytes[slot * 16 + i] === bytes[at + i]
-    if (!same) {
-      this.#bytes.set(bytes.subarray(at, at + 16), slot * 16)
-      this.#texts[slot] = formatAddress(bytes, at)
-    }
-    return this.#texts[slot]!
   }
 }

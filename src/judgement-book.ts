@@ -1,0 +1,129 @@
+// What was worked out under a snapshot, so that it is not worked out again for each chunk: judgements by all that they
+// depend on, and addresses as text. It holds nothing that is a chunk's own, and changes no answer; it is emptied when
+// it is large. Keys are numbers, because a text for each flow would cost more than judging it.
+
+import { formatAddress } from './address.ts'
+import { HashIndex } from './hash-index.ts'
+import type { Judgement } from './judge.ts'
+import { keyedHash } from './keyed-hash.ts'
+
+/** Words of a key. */
+export const KEY_WORDS = 11
+/** Judgements, and texts, with which a chunk may begin; it may add some thousands. */
+const JUDGEMENTS_MAX = 65_536
+const TEXTS_MAX = 65_536
+
+export class JudgementBook {
+  /** To be filled by whoever asks. */
+  readonly key: Int32Array = new Int32Array(KEY_WORDS)
+  readonly addresses = new AddressTexts()
+  readonly #secret: Int32Array
+  #judgements: Judgement[] = []
+  #words = new Int32Array(1024 * KEY_WORDS)
+  #index = new HashIndex()
+  #texts = new Map<string, number>()
+  /** Per judgement: which chunk wrote it last, and its place there. */
+  #chunkOf = new Int32Array(1024)
+  #placeOf = new Int32Array(1024)
+  #chunk = 0
+
+  /** @param secret hexadecimal; what hashes are made under. Senders of flows must not know it. */
+  constructor(secret: string) {
+    this.#secret = Int32Array.from({ length: 4 }, (_, i) =>
+      Number.parseInt(secret.slice(8 * i, 8 * i + 8), 16),
+    )
+  }
+
+  /** Another chunk begins: places of the one before are forgotten. */
+  begin(): void {
+    this.#chunk++
+    if (this.#judgements.length < JUDGEMENTS_MAX && this.#texts.size < TEXTS_MAX) return
+    this.#judgements = []
+    this.#index = new HashIndex()
+    this.#texts = new Map()
+    this.#chunkOf.fill(0)
+  }
+
+  /** A number for a text; equal texts have equal ones until the next `begin`, and often longer. */
+  text(text: string): number {
+    let number = this.#texts.get(text)
+    if (number === undefined) this.#texts.set(text, (number = this.#texts.size))
+    return number
+  }
+
+  /** The number of the judgement of `key`, or -1. */
+  find(): number {
+    const index = this.#index
+    for (
+      let slot = index.first(keyedHash(this.key, KEY_WORDS, this.#secret));
+      slot >= 0;
+      slot = index.after(slot)
+    ) {
+      const number = index.at(slot)
+      if (this.#isKeyOf(number)) return number
+    }
+    return -1
+  }
+
+  /** Keeps the judgement of `key`; its number. */
+  add(judgement: Judgement): number {
+    const number = this.#judgements.length
+    if (number === this.#chunkOf.length) {
+      this.#words = grown(this.#words)
+      this.#chunkOf = grown(this.#chunkOf)
+      this.#placeOf = grown(this.#placeOf)
+    }
+    this.#judgements.push(judgement)
+    this.#words.set(this.key, number * KEY_WORDS)
+    this.#index.add(keyedHash(this.key, KEY_WORDS, this.#secret), number)
+    return number
+  }
+
+  at(number: number): Judgement {
+    return this.#judgements[number]!
+  }
+
+  /** Where the present chunk has put this judgement, or -1. */
+  place(number: number): number {
+    return this.#chunkOf[number] === this.#chunk ? this.#placeOf[number]! : -1
+  }
+
+  put(number: number, place: number): void {
+    this.#chunkOf[number] = this.#chunk
+    this.#placeOf[number] = place
+  }
+
+  #isKeyOf(number: number): boolean {
+    const words = this.#words
+    const { key } = this
+    for (let i = 0, at = number * KEY_WORDS; i < KEY_WORDS; i++, at++)
+      if (words[at] !== key[i]) return false
+    return true
+  }
+}
+
+function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2)
+  larger.set(array)
+  return larger
+}
+
+/** Texts of addresses, remembered by place: an address that comes again soon costs a comparison. */
+class AddressTexts {
+  static readonly slots = 16_384
+  readonly #bytes = new Uint8Array(AddressTexts.slots * 16)
+  readonly #texts: string[] = new Array<string>(AddressTexts.slots).fill('')
+
+  text(bytes: Uint8Array, at: number): string {
+    let hash = 0
+    for (let i = 0; i < 16; i++) hash = (Math.imul(hash, 31) + bytes[at + i]!) | 0
+    const slot = (hash ^ (hash >>> 16)) & (AddressTexts.slots - 1)
+    let same = this.#texts[slot] !== ''
+    for (let i = 0; same && i < 16; i++) same = this.#bytes[slot * 16 + i] === bytes[at + i]
+    if (!same) {
+      this.#bytes.set(bytes.subarray(at, at + 16), slot * 16)
+      this.#texts[slot] = formatAddress(bytes, at)
+    }
+    return this.#texts[slot]!
+  }
+}
