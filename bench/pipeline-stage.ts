@@ -86,8 +86,16 @@ export class Broker {
 
   /** Messages that a group has committed. */
   async committed(groupId: string, topic: string): Promise<number> {
-    const [of] = await this.#admin.fetchOffsets({ groupId, topics: [topic] })
-    return (of?.partitions ?? []).reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0)
+    for (let tries = 1; ; tries++)
+      try {
+        const [of] = await this.#admin.fetchOffsets({ groupId, topics: [topic] })
+        const offsets = (of?.partitions ?? []).map(({ offset }) => Math.max(0, Number(offset)))
+        return offsets.reduce((sum, offset) => sum + offset, 0)
+      } catch (error) {
+        // A broker that is busy does not always find itself.
+        if (tries === 20) throw error
+        await pause()
+      }
   }
 
   /** Waits until a group has this many members and each its partitions. */
