@@ -4,7 +4,7 @@
 //   chunk ─▶ one deciding record a flow ─▶ whose are its ends? ─▶ may they? ─▶ how bad? ─▶ rows
 //                                          identity/              scope/      detect/
 //
-// Nothing of a chunk is kept for the next, and no clock is read: the same chunk and snapshot give the same bytes, on
+// What is kept between chunks (judgement-book.ts) changes no answer, and no clock is read: the same chunk and snapshot give the same bytes, on
 // any thread. Flows that show the same share one Judgement, so the work per flow is two address lookups and a key.
 
 import type { Block } from './block.ts'
