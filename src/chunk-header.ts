@@ -22,6 +22,11 @@ export interface ChunkHeader {
   seq: number
   /** True for the last chunk of a finite input. */
   last: boolean
+  /**
+   * Lanes that the chunks of its sensor are dealt over: this one is in lane seq mod lanes. Set when it is sent to a
+   * stream; sensors of before did not tell.
+   */
+  lanes?: number
   /** Sniffed format: pcap, pcapng, zeek-tsv, zeek-json, aws-vpc, ... */
   format: string
   /**
@@ -34,6 +39,8 @@ export interface ChunkHeader {
   parts: ChunkPart[]
 }
 
+/** Lanes of one sensor. */
+export const CHUNK_LANES_MAX = 1024
 /** Hours that a header lists: a month. */
 export const CHUNK_HOURS_MAX = 744
 export const CHUNK_VERSION = 2 as const
@@ -77,6 +84,10 @@ export function checkHeader(parsed: unknown): ChunkHeader {
     parts: list(given.parts, 'parts', 16).map(part),
   }
   if (!UUID.test(header.id)) throw new ChunkError('chunk header: id is no UUID')
+  if (given.lanes !== undefined) {
+    header.lanes = whole(given.lanes, 'lanes', CHUNK_LANES_MAX)
+    if (header.lanes === 0) throw new ChunkError('chunk header: lanes is 0')
+  }
   if (given.piece !== undefined) header.piece = piece(given.piece)
   return header
 }

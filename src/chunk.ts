@@ -258,6 +258,15 @@ export function encodeChunk(
   return out
 }
 
+/** The chunk with the number of lanes in its header, which its id does not cover. @throws ChunkError */
+export function chunkInLanes(bytes: Uint8Array, lanes: number): Uint8Array<ArrayBuffer> {
+  const { header, parts } = decodeChunk(bytes)
+  return encodeChunk(
+    { ...header, lanes },
+    header.parts.map(({ table }) => parts.get(table)!),
+  )
+}
+
 /**
  * Reads the envelope; parts are views, not copies.
  * @throws ChunkError when the bytes are not a whole chunk of a version that is known (1 or 2).

@@ -263,6 +263,21 @@ describe('what a sensor announced', { timeout: 120_000 }, () => {
     ])
   })
 
+  test('a chunk is missing if what came later in its lane is there, of as many lanes as its sensor has', async () => {
+    const few = chunks.map((_, seq) => flowsChunk(origin, seq, 3, { ts: MONDAY, lanes: 3 }))
+    // 16 is in the lane of 19; of 17 and 18 nothing came later.
+    await storeAll(
+      store,
+      few.filter(({ header }) => ![16, 17, 18].includes(header.seq)),
+    )
+    await storeAll(store, [statement(0, [sayingOf(origin, few)])])
+    expect((await audit()).findings).toMatchObject([
+      { kind: 'chunks_missing', first: 16, last: 18, count: 3 },
+    ])
+    await storeAll(store, [few[16]!])
+    expect((await audit()).findings).toMatchObject([{ kind: 'chunks_late', first: 17, last: 18 }])
+  })
+
   test('what was announced a moment ago is under way', async () => {
     await storeAll(store, [...chunks.slice(0, 5), statement(0, [all])])
     const soon = await runAudit(store, { now: Date.now() + 60_000 })

@@ -6,6 +6,7 @@ import {
   ChunkError,
   type ChunkHeader,
   ChunkWriter,
+  chunkInLanes,
   chunkPart,
   decodeChunk,
   encodeChunk,
@@ -103,6 +104,21 @@ test('a chunk of version 1 is read as one of version 2 without hours', () => {
   const { hours: _, ...rest } = header
   const old = encodeChunk({ ...rest, v: 1 } as unknown as ChunkHeader, [...parts.values()])
   expect(decodeChunk(old)).toEqual({ header: { ...header, hours: [] }, parts })
+})
+
+test('the number of lanes stands in the header, and changes neither id nor content', () => {
+  const [chunk] = write([1, 2, 3])
+  const sent = chunkInLanes(chunk!, 24)
+  const { header, parts } = decodeChunk(chunk!)
+  expect(decodeChunk(sent)).toEqual({ header: { ...header, lanes: 24 }, parts })
+  verifyChunk(decodeChunk(sent))
+  for (const lanes of [0, 1025, 1.5, -1]) {
+    const lie = encodeChunk({ ...header, lanes }, [...parts.values()])
+    expect(() => decodeChunk(lie), String(lanes)).toThrow(/lanes/)
+  }
+  // So will be what a later version adds.
+  const later = encodeChunk({ ...header, colour: 'blue' } as ChunkHeader, [...parts.values()])
+  expect(decodeChunk(later)).toEqual({ header, parts })
 })
 
 test('records are counted by the hour that they began in', () => {

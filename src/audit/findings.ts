@@ -260,7 +260,7 @@ function causeOfMissing(row: AuditChunkRow): { cause: string; cure: string } {
 
 /** What is said of sequence numbers beside the query's row. */
 export interface SequenceContext {
-  /** Highest sequence number that is settled, by lane; the index is the lane. */
+  /** Highest sequence number that is settled, by lane; the index is the lane. Empty where nobody told how many there are. */
   highest: readonly number[]
   /** Ranges of this origin that a worker saw to be left out of the stream. */
   gaps: readonly { first: number; last: number }[]

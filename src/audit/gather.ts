@@ -24,8 +24,6 @@ const LOOKED_AT_MAX = 50
 const SEQUENCES_MAX = 1000
 const HOURS_MAX = 100_000
 const NOTES_MAX = 1000
-/** Lanes that sensors deal their chunks over, unless told otherwise. */
-const LANES = 8
 
 /** Chunks that were stored from one time to another (milliseconds since 1970, both included). */
 export interface SpanAudit {
@@ -123,14 +121,11 @@ export async function auditSaid(
   const dead = await store.query('audit_dead_letters', { limit: NOTES_MAX })
   const stream = await store.query('audit_stream', { since, limit: NOTES_MAX })
   const origins = [...new Set(sequences.map(({ origin }) => origin))]
-  const marks =
-    origins.length === 0 ? [] : await store.query('origin_watermarks', { origins, lanes: LANES })
+  const highest = await highestOf(store, origins)
   const lacking = lackingHours(hours, floor)
   const findings = sequences.flatMap((row) => {
-    const highest = Array.from({ length: LANES }, () => -1)
-    for (const mark of marks) if (mark.origin === row.origin) highest[mark.lane] = mark.highest
     return judgeSequences(row, {
-      highest,
+      highest: highest.get(row.origin) ?? [],
       gaps: stream.filter((note) => note.kind === 'gap' && note.detail === row.origin),
       hours: lacking.get(row.origin)?.hours ?? [],
     })
@@ -141,6 +136,23 @@ export async function auditSaid(
     if (!explained.has(origin)) findings.push(recordsMissing(origin, sensor, records, at))
   const truncated = sequences.length === SEQUENCES_MAX || hours.length === HOURS_MAX
   return { hours, dead, stream, findings, truncated }
+}
+
+/** The highest number that is settled of each lane of some origins; those whose lanes nobody told are left out. */
+async function highestOf(
+  store: Asked,
+  origins: readonly string[],
+): Promise<Map<string, readonly number[]>> {
+  const found = new Map<string, number[]>()
+  if (origins.length === 0) return found
+  const told = await store.query('origin_lanes', { origins })
+  for (const lanes of new Set(told.map((row) => row.lanes))) {
+    const some = told.filter((row) => row.lanes === lanes).map(({ origin }) => origin)
+    for (const origin of some) found.set(origin, new Array<number>(lanes).fill(-1))
+    for (const mark of await store.query('origin_watermarks', { origins: some, lanes }))
+      found.get(mark.origin)![mark.lane] = mark.highest
+  }
+  return found
 }
 
 interface Lacking {

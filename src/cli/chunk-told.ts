@@ -97,11 +97,11 @@ export function chunkText(told: ChunkTold, bytes: Uint8Array, colours: Colours):
     return `${colours.red(what)}: ${told.problem} (${sizeWords(told.bytes)})\n${hexText(bytes, DUMP_BYTES, '  ')}`
   }
   const { header, version, intact, parts } = told
-  const { id, sensor, origin, seq, last, format, hours, piece } = header
+  const { id, sensor, origin, seq, lanes, last, format, hours, piece } = header
   const lines = [
     `chunk ${id}  ${intact ? colours.green('content as its id says') : colours.red('ALTERED: the content is not what its id says')}`,
     `  version ${version}, ${sizeWords(told.bytes)}, format ${printable(format)}`,
-    `  sensor ${printable(sensor)}, origin ${printable(origin)}, number ${seq}${last ? ', the last one' : ''}`,
+    `  sensor ${printable(sensor)}, origin ${printable(origin)}, number ${seq}${last ? ', the last one' : ''}${lanes === undefined ? '' : `, lane ${seq % lanes} of ${lanes}`}`,
   ]
   if (piece !== undefined) lines.push(`  piece ${piece.path} of chunk ${piece.of}`)
   if (hours.length > 0) lines.push(`  flow records by hour: ${hours.map(hourText).join(', ')}`)

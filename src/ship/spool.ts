@@ -5,6 +5,7 @@ import path from 'node:path'
 import { CHUNK_STREAM, laneKey, MESSAGE_BYTES_MAX, type Source, type Trouble } from '../bus/bus.ts'
 import { NODE_DISK } from '../bus/disk.ts'
 import { Journal, type JournalCounters } from '../bus/journal.ts'
+import { chunkInLanes, releaseChunk } from '../chunk.ts'
 import { splitChunk } from '../chunk-split.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
@@ -105,19 +106,22 @@ export class Spool {
   }
 
   /**
-   * Resolves when the chunk is durable and counted; the order of calls is kept. The bytes must stay as they are.
+   * Resolves when the chunk is durable and counted; the order of calls is kept. The bytes are copied.
    * @throws BusError `closed` · BusFault when the process must end
    */
   async append(chunk: Uint8Array): Promise<ChunkFacts> {
     const facts = factsOf(chunk)
     const { sensor, seq } = facts.header
-    const key = laneKey(sensor, seq, this.#settings.lanes)
-    const appending = this.#appendWhole(key, chunk)
+    const { lanes } = this.#settings
+    const key = laneKey(sensor, seq, lanes)
+    const bytes = chunkInLanes(chunk, lanes)
+    const appending = this.#appendWhole(key, bytes)
     const counted = this.#counting.then(async () => {
       this.ledger.accept(facts, (await appending) + 1n, Date.now())
     })
     this.#counting = counted.catch(() => {})
     await counted
+    releaseChunk(bytes)
     return facts
   }
 

@@ -26,6 +26,8 @@ export const CHUNKS_COLUMNS = {
   announced: 'u32',
   /** Which half of which half of a chunk that was split; empty for a whole one. */
   piece: 'word',
+  /** Lanes of its sensor; 0 if it came by no stream, or of a sensor that did not tell. */
+  lanes: 'u16',
 } as const satisfies Columns
 
 /** How far a chunk came, in any process, ever. A chunk that was never begun has no state. */
@@ -95,6 +97,7 @@ export function encodeMarks(
     c.judgements[row] = judgements
     c.findings[row] = findings
     c.piece.set(row, header.piece?.path ?? '')
+    c.lanes[row] = header.lanes ?? 0
   }
   return encodeBlock(block)
 }

@@ -274,6 +274,12 @@ export interface WatermarkRow {
   highest: number
 }
 
+/** Over how many lanes an origin is dealt. */
+export interface LanesRow {
+  origin: string
+  lanes: number
+}
+
 /** Sums over judgements that hold; bytes as seen from the judged side. */
 interface HourSums {
   judgements: number
@@ -364,6 +370,7 @@ export interface StoreQueries {
   audit_hours: { params: Limited; row: AuditHourRow }
   /** Lanes of which nothing is settled are left out: their next is the lane itself. `lanes` 1 is the whole origin. */
   origin_watermarks: { params: { origins: readonly string[]; lanes: number }; row: WatermarkRow }
+  origin_lanes: { params: { origins: readonly string[] }; row: LanesRow }
   /** Times of the auditor are milliseconds since 1970, of the store's clock. */
   audit_clock: { params: Record<string, never>; row: AuditClockRow }
   audit_span: { params: { from: number; until: number; chunks: number }; row: AuditSpanRow }

@@ -4,7 +4,7 @@
 //   take -> cut -> verify and judge -> (F4) intend -> (F5) insert [F6] -> (F7) dead letters (F11) -> commit
 
 import { setMaxListeners } from 'node:events'
-import { type Claim, ClaimLost, type IntendedSlice, type Intent, parseLaneKey } from '../bus/bus.ts'
+import { type Claim, ClaimLost, type IntendedSlice, type Intent } from '../bus/bus.ts'
 import { releaseChunk } from '../chunk.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry.ts'
@@ -18,7 +18,7 @@ import type { Progress } from './progress.ts'
 import { SliceCutter, type SliceLimits } from './slice-cutter.ts'
 import { isSameSlice, SliceWriter } from './slice-writer.ts'
 import type { StreamLosses } from './stream-losses.ts'
-import { type Gap, gapBefore, type LaneSteps, Watermarks } from './watermarks.ts'
+import { type Gap, gapBefore, Watermarks } from './watermarks.ts'
 
 /** A slice that this process intended and has not committed. */
 export interface Unfinished {
@@ -33,7 +33,6 @@ export interface ClaimTools {
   patience: Patience
   letters: DeadLetterParts
   losses: StreamLosses
-  laneSteps: LaneSteps
   poison: PoisonRate
   /** Waits for its turn while too many messages are bad. */
   pace: (signal: AbortSignal) => Promise<void>
@@ -67,7 +66,7 @@ export class ClaimWork {
   readonly #tools: ClaimTools
   readonly #end: AbortSignal
   readonly #writer: SliceWriter
-  readonly #watermarks: Watermarks
+  readonly #watermarks = new Watermarks()
   #carried: Message | undefined
   /** Slices that are judged or stored at this moment. */
   #slices = 0
@@ -83,7 +82,6 @@ export class ClaimWork {
     // As many wait with it as there are dead letters in a slice.
     setMaxListeners(0, this.#end)
     this.#writer = new SliceWriter(claim, tools, this.#end)
-    this.#watermarks = new Watermarks(tools.laneSteps)
   }
 
   /**
@@ -226,10 +224,9 @@ export class ClaimWork {
   }
 
   /** Compares the chunk's number with those before it. Loss is told; what came twice the store will know. */
-  #mark({ header, delivery }: Message): void {
-    const lane = parseLaneKey(delivery.key)?.lane
-    if (header === undefined || lane === undefined) return
-    const { duplicate, gap } = this.#watermarks.see(header, lane)
+  #mark({ header }: Message): void {
+    if (header === undefined) return
+    const { duplicate, gap } = this.#watermarks.see(header)
     if (duplicate) this.#tools.progress.counts.duplicates++
     if (gap !== undefined) this.#tellGap(gap)
   }

@@ -1,9 +1,6 @@
 // Where each lane of each origin stands: sequence numbers of a lane go up by the number of lanes, so a larger step is
 // loss, and a smaller number is a chunk that came twice. One of these belongs to one claim: who loses a partition
-// forgets where its lanes stood.
-//
-// How many lanes a sensor has stands in no message. It is the smallest step that was seen of that sensor: lost chunks
-// make steps larger, nothing makes them smaller. So what is lost among the very first chunks is left to the auditor.
+// forgets where its lanes stood. What sensors of before sent, without the number of lanes, is left to the auditor.
 
 import { LRUCache } from 'lru-cache'
 import type { ChunkHeader } from '../chunk-header.ts'
@@ -38,78 +35,40 @@ interface Mark {
 
 /** Lanes that are remembered: those not heard of for longest are forgotten. */
 const MARKS_MAX = 50_000
-const SENSORS_MAX = 10_000
 /** First sights that wait to be asked about. */
 const FIRSTS_MAX = 1000
 
-/** Steps of sensors, which hold in all partitions. */
-export class LaneSteps {
-  readonly #steps = new LRUCache<string, number>({ max: SENSORS_MAX })
-
-  of(sensor: string): number | undefined {
-    return this.#steps.get(sensor)
-  }
-
-  /** Takes a step that was seen. */
-  learn(sensor: string, step: number): void {
-    const known = this.#steps.get(sensor)
-    if (known === undefined || step < known) this.#steps.set(sensor, step)
-  }
-
-  /** Takes a lane that was seen: a sensor that was started with more lanes begins anew. */
-  noteLane(sensor: string, lane: number): void {
-    const known = this.#steps.get(sensor)
-    if (known !== undefined && lane >= known) this.#steps.delete(sensor)
-  }
-}
-
 export class Watermarks {
-  readonly #steps: LaneSteps
   readonly #marks = new LRUCache<string, Mark>({ max: MARKS_MAX })
-  readonly #firsts = new Map<string, { sensor: string } & Omit<FirstSight, 'lanes'>>()
+  readonly #firsts: FirstSight[] = []
 
-  constructor(steps: LaneSteps) {
-    this.#steps = steps
-  }
-
-  /** @param lane of the message's key */
-  see({ sensor, origin, seq, piece }: ChunkHeader, lane: number): Seen {
-    const name = `${lane} ${origin}`
-    this.#steps.noteLane(sensor, lane)
+  see({ origin, seq, piece, lanes }: ChunkHeader): Seen {
+    if (lanes === undefined) return { duplicate: false, gap: undefined }
+    const lane = seq % lanes
+    // A sensor that was started again with another number of lanes has other lanes.
+    const name = `${lane}/${lanes} ${origin}`
     const path = piece?.path ?? ''
     const mark = this.#marks.get(name)
     if (mark === undefined) {
       this.#marks.set(name, { seq, piece: path })
-      if (this.#firsts.size < FIRSTS_MAX) this.#firsts.set(name, { sensor, origin, lane, seq })
+      // Nothing can be missing before the first of a lane.
+      if (seq >= lanes && this.#firsts.length < FIRSTS_MAX)
+        this.#firsts.push({ origin, lane, lanes, seq })
       return { duplicate: false, gap: undefined }
     }
     // Pieces of one chunk come in the order of their paths.
     if (seq < mark.seq || (seq === mark.seq && path <= mark.piece))
       return { duplicate: true, gap: undefined }
     this.#marks.set(name, { seq, piece: path })
-    const step = seq - mark.seq
-    if (step === 0) return { duplicate: false, gap: undefined }
-    this.#steps.learn(sensor, step)
-    const lanes = this.#steps.of(sensor)!
-    const count = Math.ceil(step / lanes) - 1
+    const count = Math.max(0, (seq - mark.seq) / lanes - 1)
     const gap =
-      count === 0
-        ? undefined
-        : { origin, first: mark.seq + lanes, last: mark.seq + count * lanes, count }
+      count === 0 ? undefined : { origin, first: mark.seq + lanes, last: seq - lanes, count }
     return { duplicate: false, gap }
   }
 
-  /** Lanes that were seen for the first time and whose number of lanes is known; each is returned once. */
+  /** Lanes that were seen for the first time; each is returned once. */
   takeFirstSights(): FirstSight[] {
-    const sights: FirstSight[] = []
-    for (const [name, { sensor, origin, lane, seq }] of this.#firsts) {
-      const lanes = this.#steps.of(sensor)
-      // A lane beyond the number of lanes shows that the number is not known yet.
-      if (lanes === undefined || lane >= lanes) continue
-      this.#firsts.delete(name)
-      sights.push({ origin, lane, lanes, seq })
-    }
-    return sights
+    return this.#firsts.splice(0)
   }
 }
 
@@ -122,6 +81,6 @@ export function gapBefore(
   highest: number | undefined,
 ): Gap | undefined {
   const first = highest === undefined ? lane : highest + lanes
-  const count = Math.ceil((seq - first) / lanes)
+  const count = (seq - first) / lanes
   return count <= 0 ? undefined : { origin, first, last: first + (count - 1) * lanes, count }
 }

@@ -13,7 +13,6 @@ import { PoisonRate } from './poison-rate.ts'
 import { Progress } from './progress.ts'
 import type { SliceLimits } from './slice-cutter.ts'
 import type { StreamLosses } from './stream-losses.ts'
-import { LaneSteps } from './watermarks.ts'
 
 export interface WorkerLimits {
   /** Of a slice; bytes are further bounded by what may be in flight. */
@@ -104,7 +103,6 @@ class Worker {
   readonly #working = new Set<Promise<void>>()
   readonly #unfinished = new Map<number, Unfinished>()
   readonly #works = new Set<ClaimWork>()
-  readonly #laneSteps = new LaneSteps()
   /** When the next message is to be taken while too much is bad. */
   #paceAt = 0
   /** When the store was last asked about losses. */
@@ -184,7 +182,6 @@ class Worker {
         now: parts.now,
       },
       losses: parts.losses,
-      laneSteps: this.#laneSteps,
       poison: this.#poison,
       pace: (signal) => this.#pace(signal),
       progress,

@@ -10,6 +10,8 @@ import type { DeadLetterNote, SliceChunk, Store } from '../../src/store/store.ts
 import { flowIdOf, MONDAY } from '../store/samples.ts'
 
 export const HOUR = 3_600_000_000
+/** As a sensor has them unless told otherwise. */
+const LANES = 8
 const NONE = new Uint8Array(0)
 
 /** A chunk of flow records alone, one every second from `ts` on. */
@@ -17,7 +19,7 @@ export function flowsChunk(
   origin: string,
   seq: number,
   rows: number,
-  options: { ts?: number; piece?: string; every?: number } = {},
+  options: { ts?: number; piece?: string; every?: number; lanes?: number } = {},
 ): SliceChunk {
   const block = new Block(FLOW_COLUMNS, rows)
   const piece = options.piece ?? ''
@@ -34,6 +36,7 @@ export function flowsChunk(
     sensor: 'tap1',
     origin,
     seq,
+    lanes: options.lanes ?? LANES,
     last: false,
     format: 'pcap',
     hours: hoursOf(block.columns.ts, rows),
@@ -91,6 +94,7 @@ export function statement(seq: number, sayings: readonly Saying[], epoch = 'e1')
       sensor: 'tap1',
       origin,
       seq,
+      lanes: LANES,
       last: false,
       format: 'statement',
       hours: [],

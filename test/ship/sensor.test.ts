@@ -76,9 +76,11 @@ describe.skipIf(!available)('a sensor', () => {
     const expected = [...(await chunkIds([STORY], 'local')), ...(await chunkIds([IPV6], 'local'))]
     expect(messages.map((one) => headerOf(one).id).sort()).toEqual(expected.sort())
     for (const one of messages) {
-      const { sensor: name, seq } = headerOf(one)
-      expect([laneKey(name, seq, 8), laneKey(name, seq, 2)]).toContain(one.key)
+      const { sensor: name, seq, lanes } = headerOf(one)
+      expect([8, 2]).toContain(lanes)
+      expect(one.key).toBe(laneKey(name, seq, lanes!))
     }
+    expect(new Set(messages.map((one) => headerOf(one).lanes)).size).toBe(2)
   }, 60_000)
 
   test('killed anywhere it sends everything in the end, at most the last of it twice, and announces it', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ChunkHeader } from '../../src/chunk-header.ts'
-import { type Gap, gapBefore, LaneSteps, Watermarks } from '../../src/work/watermarks.ts'
+import { type Gap, gapBefore, Watermarks } from '../../src/work/watermarks.ts'
 
 function header(seq: number, more: Partial<ChunkHeader> = {}): ChunkHeader {
   return {
@@ -10,6 +10,7 @@ function header(seq: number, more: Partial<ChunkHeader> = {}): ChunkHeader {
     sensor: 'tap',
     origin: 'tap/abc',
     seq,
+    lanes: 4,
     last: false,
     format: 'pcap',
     hours: [],
@@ -19,8 +20,8 @@ function header(seq: number, more: Partial<ChunkHeader> = {}): ChunkHeader {
 }
 
 /** What is said of these numbers of a sensor with four lanes, in the order in which they come. */
-function seen(numbers: readonly number[], marks = new Watermarks(new LaneSteps())) {
-  return numbers.map((seq) => marks.see(header(seq), seq % 4))
+function seen(numbers: readonly number[], marks = new Watermarks()) {
+  return numbers.map((seq) => marks.see(header(seq)))
 }
 
 const NOTHING = { duplicate: false, gap: undefined }
@@ -49,31 +50,40 @@ describe('numbers of a lane', () => {
   })
 
   test('pieces of a chunk share its number, and each comes once', () => {
-    const marks = new Watermarks(new LaneSteps())
-    const piece = (path: string) => marks.see(header(4, { piece: { of: '', path } }), 0)
+    const marks = new Watermarks()
+    const piece = (path: string) => marks.see(header(4, { piece: { of: '', path } }))
     seen([0], marks)
     expect([piece('0'), piece('10'), piece('11')]).toEqual([NOTHING, NOTHING, NOTHING])
     expect(piece('10').duplicate).toBe(true)
     expect(seen([8], marks)).toEqual([NOTHING])
   })
 
-  test('of a sensor that was started with more lanes than before are no gap', () => {
-    const steps = new LaneSteps()
-    seen([0, 4, 8], new Watermarks(steps))
-    const marks = new Watermarks(steps)
-    const at = (seq: number) => marks.see(header(seq, { origin: 'tap/later' }), seq % 16)
-    expect([7, 8, 9].map(at)).toEqual([NOTHING, NOTHING, NOTHING])
-    expect([23, 24, 25].map(at)).toEqual([NOTHING, NOTHING, NOTHING])
+  test('of a sensor that was started again with more lanes are no gap', () => {
+    const marks = new Watermarks()
+    const at = (seq: number, lanes: number) => marks.see(header(seq, { lanes }))
+    expect([0, 4, 8].map((seq) => at(seq, 4))).toEqual([NOTHING, NOTHING, NOTHING])
+    expect([24, 25, 40].map((seq) => at(seq, 16))).toEqual([NOTHING, NOTHING, NOTHING])
+  })
+
+  test('say nothing where the sensor did not tell its lanes', () => {
+    const marks = new Watermarks()
+    const { lanes: _, ...untold } = header(0)
+    for (const seq of [0, 9, 2, 40]) expect(marks.see({ ...untold, seq })).toEqual(NOTHING)
+    expect(marks.takeFirstSights()).toEqual([])
   })
 })
 
 describe('a lane that is seen for the first time', () => {
-  test('is to be asked about as soon as the number of lanes is known, once', () => {
-    const marks = new Watermarks(new LaneSteps())
-    seen([9], marks)
-    expect(marks.takeFirstSights()).toEqual([])
-    seen([13], marks)
+  test('is to be asked about, once', () => {
+    const marks = new Watermarks()
+    seen([9, 13], marks)
     expect(marks.takeFirstSights()).toEqual([{ origin: 'tap/abc', lane: 1, lanes: 4, seq: 9 }])
+    expect(marks.takeFirstSights()).toEqual([])
+  })
+
+  test('and begins with its first number is not: nothing comes before that', () => {
+    const marks = new Watermarks()
+    seen([0, 1, 2, 3], marks)
     expect(marks.takeFirstSights()).toEqual([])
   })
 
@@ -91,15 +101,14 @@ test('whatever is lost on the way is told, number by number, and nothing else', 
   const lanes = 3
   fc.assert(
     fc.property(
-      fc.uniqueArray(fc.integer({ min: 2 * lanes, max: 60 }), { maxLength: 30 }),
+      fc.uniqueArray(fc.integer({ min: lanes, max: 60 }), { maxLength: 30 }),
       fc.array(fc.nat(60), { maxLength: 10 }),
       (lost, again) => {
-        // The first two of each lane come, so that the number of lanes is known, and the last ones.
+        // The first and the last of each lane come.
         const all = Array.from({ length: 61 + lanes }, (_, seq) => seq)
         const came = all.filter((seq) => !lost.includes(seq))
-        const marks = new Watermarks(new LaneSteps())
+        const marks = new Watermarks()
         const gaps: Gap[] = []
-        let duplicates = 0
         for (const [i, seq] of came.entries()) {
           const sent = [
             seq,
@@ -108,9 +117,8 @@ test('whatever is lost on the way is told, number by number, and nothing else', 
               .filter((one) => one < seq && came.includes(one)),
           ]
           for (const one of sent) {
-            const { gap, duplicate } = marks.see(header(one), one % lanes)
+            const { gap, duplicate } = marks.see(header(one, { lanes }))
             if (gap !== undefined) gaps.push(gap)
-            if (duplicate) duplicates++
             expect(duplicate).toBe(one !== seq)
           }
         }
@@ -119,7 +127,6 @@ test('whatever is lost on the way is told, number by number, and nothing else', 
         )
         expect(told.sort((a, b) => a - b)).toEqual([...lost].sort((a, b) => a - b))
         expect(gaps.reduce((sum, { count }) => sum + count, 0)).toBe(lost.length)
-        expect(duplicates).toBeGreaterThanOrEqual(0)
       },
     ),
   )

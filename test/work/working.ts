@@ -7,7 +7,7 @@ import { readAgentEndpoints, readAgentFiles } from '../../src/agent-files.ts'
 import { CHUNK_STREAM, DEAD_STREAM, laneKey, type Source, type Trouble } from '../../src/bus/bus.ts'
 import { type DeadLetter, decodeDeadLetter } from '../../src/bus/dead-letter.ts'
 import { Journal } from '../../src/bus/journal.ts'
-import { ChunkWriter, decodeChunk } from '../../src/chunk.ts'
+import { ChunkWriter, chunkInLanes, decodeChunk } from '../../src/chunk.ts'
 import { loadAgents } from '../../src/identity/agent-files.ts'
 import { loadEndpoints } from '../../src/identity/endpoint-file.ts'
 import { readInputs } from '../../src/sensor.ts'
@@ -19,6 +19,7 @@ import { StreamLosses } from '../../src/work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS, type WorkerParts } from '../../src/work/worker.ts'
 import { chunkOf } from '../flows.ts'
 
+const LANES = 4
 const FIXTURES = path.join(import.meta.dirname, '..', '..', 'fixtures')
 
 /** The snapshot of a story's agents. */
@@ -45,11 +46,11 @@ export function chunkTo(names: readonly string[], port: number): Uint8Array {
   )
 }
 
-/** So many chunks of one origin, each of one row of coverage. */
+/** So many chunks of one origin, each of one row of coverage, as a sensor's spool has them. */
 export function numberedChunks(origin: string, count: number): Uint8Array[] {
   const chunks: Uint8Array[] = []
   const writer = new ChunkWriter({ sensor: 'numbered', origin, format: 'pcap' }, (chunk) =>
-    chunks.push(chunk),
+    chunks.push(chunkInLanes(chunk, LANES)),
   )
   for (let i = 0; i < count; i++) {
     writer.cover({ kind: 'pcap', from: 0, to: i, metric: 'packets', value: i })
@@ -115,7 +116,7 @@ export class Streams {
 function keyOf(bytes: Uint8Array): string {
   try {
     const { sensor, seq } = decodeChunk(bytes).header
-    return laneKey(sensor, seq, 4)
+    return laneKey(sensor, seq, LANES)
   } catch {
     return 'nobody/0'
   }
