@@ -12,6 +12,13 @@ export interface Decoder {
   readonly stats: DecodeStats
   /** Captures: flows that have begun and are not written yet. */
   readonly open?: number
+  /** Live captures: flows told of for the first time so far. Whoever cuts chunks does not let them wait. */
+  readonly decided?: number
+  /**
+   * Live captures: time goes on though no packet comes.
+   * @param now microseconds since 1970; not later than the time of any packet still to come
+   */
+  tick?(now: number): void
 }
 
 export interface DecodeStats {

@@ -300,7 +300,10 @@ export type NameProof = (typeof NAME_PROOFS)[number]
 export const ATTRIBUTION_METHODS = ['proxy_user', 'interface', 'address'] as const
 export type AttributionMethod = (typeof ATTRIBUTION_METHODS)[number]
 
-/** `end` closed · `timeout` idle · `attempt` unanswered · `input_end` · `evicted` table full · `reported` by a log. */
+/**
+ * `end` closed · `timeout` idle · `attempt` unanswered · `input_end` · `evicted` table full · `reported` by a log. Of a flow
+ * that goes on: `open` it was decided · `active` the active timeout has passed.
+ */
 export const END_REASONS = [
   'end',
   'timeout',
@@ -309,5 +312,6 @@ export const END_REASONS = [
   'evicted',
   'reported',
   'active',
+  'open',
 ] as const
 export type EndReason = (typeof END_REASONS)[number]

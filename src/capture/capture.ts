@@ -26,6 +26,8 @@ export interface CaptureSettings {
   hashSeed: Int32Array
   /** Most flows in the table at a time; about 430 bytes each. */
   flowsMax?: number
+  /** For a capture that goes on: flows are told of when they are decided, and then this often (microseconds). */
+  live?: { activeTimeout: number }
 }
 
 export const FLOWS_MAX = 262_144
@@ -33,6 +35,8 @@ export const FLOWS_MAX = 262_144
 const DEPTH_MAX = 4
 /** Coverage rows speak of intervals of packet time this long, aligned to UTC. Microseconds. */
 const INTERVAL = 600e6
+/** The same where somebody watches. */
+const LIVE_INTERVAL = 60e6
 /** A packet this much older than those before it means that the clock was set back. */
 const BACK_JUMP = 300e6
 /** Largest number of rejects that are kept of one input; more are only counted. */
@@ -58,6 +62,7 @@ class CaptureDecoder implements Decoder, PacketSink {
   readonly #parents: TunnelParents
   readonly #packet = new Packet()
   readonly #verify: boolean
+  readonly #intervalLength: number
   readonly #metrics = new Map<string, number>()
   #packets = 0
   #bytes = 0
@@ -78,11 +83,13 @@ class CaptureDecoder implements Decoder, PacketSink {
     this.stats = newStats(format)
     this.#chunks = chunks
     this.#verify = settings.verifyChecksums
+    this.#intervalLength = settings.live === undefined ? INTERVAL : LIVE_INTERVAL
     this.#flows = new FlowTracker(
       {
         sensor: settings.sensor,
         hashSeed: settings.hashSeed,
         flowsMax: settings.flowsMax ?? FLOWS_MAX,
+        ...(settings.live && { activeTimeout: settings.live.activeTimeout }),
       },
       settings.verifyChecksums,
       chunks,
@@ -96,8 +103,24 @@ class CaptureDecoder implements Decoder, PacketSink {
     return this.#flows.active
   }
 
+  get decided(): number {
+    return this.#flows.decided
+  }
+
   push(bytes: Uint8Array): void {
     this.#reader.push(bytes)
+  }
+
+  tick(now: number): void {
+    const clock = now + this.#shift
+    if (clock > this.#clock) {
+      this.#clock = clock
+      this.#flows.advance(clock)
+    }
+    if (this.#packets > 0 && Math.floor(now / this.#intervalLength) > this.#interval) {
+      this.#cover()
+      this.#open(now)
+    }
   }
 
   end(): void {
@@ -252,7 +275,7 @@ class CaptureDecoder implements Decoder, PacketSink {
       this.#count('clock_jump.back', 1)
     }
     this.#flows.advance(this.#clock)
-    const interval = Math.floor(time / INTERVAL)
+    const interval = Math.floor(time / this.#intervalLength)
     if (interval !== this.#interval) {
       if (!(interval < this.#interval)) {
         this.#cover()
@@ -265,7 +288,7 @@ class CaptureDecoder implements Decoder, PacketSink {
   }
 
   #open(time: number): void {
-    this.#interval = Math.floor(time / INTERVAL)
+    this.#interval = Math.floor(time / this.#intervalLength)
     this.#from = time
     this.#to = time
   }

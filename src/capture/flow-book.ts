@@ -11,6 +11,7 @@ import { type FlowPlace, FlowRecords } from './flow-record.ts'
 import { Names } from './names.ts'
 import type { Packet } from './packet.ts'
 import { Payloads } from './payload.ts'
+import { RunningReports } from './running-reports.ts'
 import { FlowTable, type Page } from './table.ts'
 import { ATTEMPT_DELAY, TcpMachine } from './tcp.ts'
 
@@ -26,6 +27,8 @@ export interface BookSettings {
   sensor: string
   hashSeed: Int32Array
   flowsMax: number
+  /** Flows are told of while they go on, this often (microseconds); else once, when they are over. */
+  activeTimeout?: number
 }
 
 export class FlowBook implements FlowPlace {
@@ -47,6 +50,8 @@ export class FlowBook implements FlowPlace {
   protected readonly payloads: Payloads
   /** Time of the packet in hand. */
   protected moment = Number.NaN
+  /** Set if flows are told of while they go on. */
+  protected readonly reports: RunningReports | undefined
   readonly #extras: (FlowExtra | undefined)[] = []
   readonly #count: (metric: string, by: number) => void
   readonly #visit = (flow: number): void => this.#visited(flow)
@@ -66,6 +71,10 @@ export class FlowBook implements FlowPlace {
     this.page = { words: new Int32Array(0), bytes: new Uint8Array(0), doubles: new Float64Array(0) }
     this.records = new FlowRecords(chunks, settings.sensor)
     this.payloads = new Payloads(this)
+    if (settings.activeTimeout !== undefined)
+      this.reports = new RunningReports(settings.activeTimeout, (reason, told) =>
+        this.records.write(this, this.extraIfAny, this.service, reason, told),
+      )
   }
 
   /** What hangs beside the flow in hand; made if it has nothing yet. */
@@ -96,7 +105,9 @@ export class FlowBook implements FlowPlace {
   end(): void {
     for (const flow of this.table.inOrder()) {
       this.select(flow)
-      this.finish('input_end')
+      // The wheel turns in whole seconds: some are over, and nobody has looked yet.
+      if (this.deadline() <= this.clock) this.#expire()
+      else this.finish('input_end')
     }
   }
 
@@ -214,6 +225,17 @@ export class FlowBook implements FlowPlace {
     return timer < idle && this.#timerHolds(flags) ? timer : idle
   }
 
+  /** To be visited when the flow in hand is over, or there is something to tell. */
+  protected arm(): void {
+    const due = this.reports?.due(this.flow) ?? Number.POSITIVE_INFINITY
+    this.table.arm(this.flow, Math.min(this.deadline(), due))
+  }
+
+  /** Tells of the flow in hand, if it is decided and nobody was told. */
+  protected tell(): void {
+    if (this.flow >= 0 && this.reports?.open(this, this.clock) === true) this.arm()
+  }
+
   #timerHolds(flags: number): boolean {
     if ((flags & F.CLOSE_TIMER) !== 0) return true
     const { words } = this.page
@@ -226,9 +248,12 @@ export class FlowBook implements FlowPlace {
 
   #visited(flow: number): void {
     this.select(flow)
-    const deadline = this.deadline()
-    if (deadline > this.clock) this.table.arm(flow, deadline)
-    else this.#expire()
+    if (this.deadline() <= this.clock) {
+      this.#expire()
+      return
+    }
+    this.reports?.update(this, this.clock)
+    this.arm()
   }
 
   #expire(): void {
@@ -247,7 +272,7 @@ export class FlowBook implements FlowPlace {
     this.payloads.finish()
     this.decide('end', Math.max(doubles[dat + F.FIRST]!, doubles[dat + F.LAST_SEEN]!))
     const extra = this.extraIfAny
-    this.records.write(this, extra, this.service, reason)
+    this.records.write(this, extra, this.service, reason, this.reports?.close(flow))
     if (doubles[dat + F.FIRST] === this.moment) this.#rememberMoment()
     if (((words[at + F.ORIG + F.SEEN]! | words[at + F.RESP + F.SEEN]!) & F.HAS_HOLES) !== 0)
       this.tcp.gaps.release(flow)
@@ -280,6 +305,11 @@ export class FlowBook implements FlowPlace {
     this.select(victim)
     this.#count(rank >= 1e18 ? 'evicted.established' : 'evicted.unestablished', 1)
     this.finish('evicted')
+  }
+
+  /** Flows told of for the first time so far; 0 where they are told of only once. */
+  get decided(): number {
+    return this.reports?.decided ?? 0
   }
 
   get active(): number {

@@ -41,6 +41,8 @@ export const SLOT = 36
 /** Counts flows as they are created: the order of what is written at the end. */
 export const BIRTH = 37
 export const OCCURRENCE = 38
+/** Records written of this flow so far: more than one only where it was told of while it went on. */
+export const RECORDS = 39
 
 /** History, in bytes: how many letters, then the letters. */
 export const HISTORY = 40

@@ -7,6 +7,7 @@ import { anomalyCodes, HISTORY_CUT } from './anomalies.ts'
 import type { FlowExtra } from './flow-extra.ts'
 import * as F from './flow-fields.ts'
 import { ends, readEnds } from './names.ts'
+import * as TOLD from './running-reports.ts'
 import type { Page } from './table.ts'
 import { historyText, payloadSize, tcpState } from './tcp-summary.ts'
 
@@ -71,13 +72,21 @@ export class FlowRecords {
     return uidOf(this.#id)
   }
 
-  write(place: FlowPlace, extra: FlowExtra | undefined, service: string, reason: EndReason): void {
+  /** @param told what was told of it before, where flows are told of while they go on; it is brought up to date */
+  write(
+    place: FlowPlace,
+    extra: FlowExtra | undefined,
+    service: string,
+    reason: EndReason,
+    told?: TOLD.FlowTold,
+  ): void {
     const { page, at, dat } = place
     const { words, doubles } = page
     const row = this.#chunks.flow()
     const c = this.#chunks.flows.columns
     const parents = extra === undefined || extra.parents.length === 0 ? NONE : extra.parents
     this.#identify(place, parents, c.flow_id, row * 16)
+    c.rec_no[row] = words[at + F.RECORDS]!++
     c.sensor.set(row, this.#sensor)
     c.source_kind.set(row, 'pcap')
     c.vantage.set(row, this.#vantage(words[at + F.KEY_REST]! >>> 16))
@@ -94,6 +103,7 @@ export class FlowRecords {
     c.ip_proto[row] = protocol
     c.service.set(row, service)
     this.#counters(place, row)
+    if (told !== undefined) this.#differences(row, reason, told)
     c.vlan[row] = words[at + F.VLANS]! & 0xffff
     c.inner_vlan[row] = words[at + F.VLANS]! >>> 16
     c.tunnel_parents.set(
@@ -148,6 +158,21 @@ export class FlowRecords {
       protocol === 6 ? payloadSize(words, at + F.ORIG, at + F.RESP) : doubles[orig + F.PAYLOAD]!
     c.resp_bytes[row] =
       protocol === 6 ? payloadSize(words, at + F.RESP, at + F.ORIG) : doubles[resp + F.PAYLOAD]!
+  }
+
+  /** Totals become what came since the record before. */
+  #differences(row: number, reason: EndReason, told: TOLD.FlowTold): void {
+    const c = this.#chunks.flows.columns
+    c.orig_pkts[row] = told.grown(TOLD.ORIG_PKTS, c.orig_pkts[row]!)
+    c.orig_ip_bytes[row] = told.grown(TOLD.ORIG_IP_BYTES, c.orig_ip_bytes[row]!)
+    c.resp_pkts[row] = told.grown(TOLD.RESP_PKTS, c.resp_pkts[row]!)
+    c.resp_ip_bytes[row] = told.grown(TOLD.RESP_IP_BYTES, c.resp_ip_bytes[row]!)
+    c.missed_bytes[row] = told.grown(TOLD.MISSED_BYTES, c.missed_bytes[row]!)
+    if (Number.isNaN(c.orig_bytes[row]!)) return
+    // A handshake that is not over yet counts otherwise in the end.
+    const early = reason === 'open'
+    c.orig_bytes[row] = early ? Number.NaN : told.grown(TOLD.ORIG_BYTES, c.orig_bytes[row]!)
+    c.resp_bytes[row] = early ? Number.NaN : told.grown(TOLD.RESP_BYTES, c.resp_bytes[row]!)
   }
 
   /** Fills the key and `ends` too. */

@@ -38,6 +38,12 @@ export class FlowTracker extends FlowBook {
    */
   take(packet: Packet, parents: readonly string[]): Skipped {
     this.moment = packet.time
+    const skipped = this.#take(packet, parents)
+    if (this.reports !== undefined) this.tell()
+    return skipped
+  }
+
+  #take(packet: Packet, parents: readonly string[]): Skipped {
     switch (packet.protocol) {
       case 6:
         return this.#takeTcp(packet, parents)
@@ -101,8 +107,7 @@ export class FlowTracker extends FlowBook {
     if (tcp.flipped) this.fromOrig = !this.fromOrig
     this.add(packet, this.fromOrig)
     this.#followTcp(packet, headerLength)
-    if (fresh || (words[this.at + F.FLAGS]! & F.ANY_TIMER) !== timers)
-      this.table.arm(this.flow, this.deadline())
+    if (fresh || (words[this.at + F.FLAGS]! & F.ANY_TIMER) !== timers) this.arm()
     return ''
   }
 
@@ -160,7 +165,7 @@ export class FlowTracker extends FlowBook {
       if (isLikelyServerPort(17, sourcePort)) {
         if (!isLikelyServerPort(17, destinationPort) && !isBroadcast(packet)) this.flipNew()
       } else this.page.words[this.at + F.FLAGS]! |= F.DIRECTION_SURE
-      this.table.arm(this.flow, this.deadline())
+      this.arm()
     }
     this.fromOrig = this.isFromOrig()
     const { words, doubles } = this.page
@@ -237,6 +242,7 @@ export class FlowTracker extends FlowBook {
       if (this.isFromOrig() && (words[this.at + F.RESP + F.STATE] ?? 0) === F.INACTIVE) {
         words[this.at + F.FLAGS]! |= F.REFUSED
         this.decide('refused', packet.time)
+        this.tell()
       }
     }
     this.select(before)
@@ -269,7 +275,7 @@ export class FlowTracker extends FlowBook {
       const answer = packet.protocol === 1 ? 0 : 129
       const isAnswer = (key[F.KEY_REST]! & F.ONE_WAY) === 0 && this.origPort === answer
       if (!isAnswer) this.page.words[this.at + F.FLAGS]! |= F.DIRECTION_SURE
-      this.table.arm(this.flow, this.deadline())
+      this.arm()
     }
     this.fromOrig = this.isFromOrig()
   }

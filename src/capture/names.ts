@@ -90,7 +90,8 @@ export class Names {
     if (to.ja3 === '') to.ja3 = found.ja3
     if (to.alpn === '') to.alpn = found.alpn
     if (to.userAgent === '') to.userAgent = found.userAgent
-    if (to.proxyUser === '') to.proxyUser = found.proxyUser
+    // Whose flow it is was frozen with the evidence, too.
+    if (words[at + F.DECIDED] === 0) to.proxyUser = found.proxyUser
     to.note(found.anomalies)
     if (words[at + F.DECIDED] === 0) {
       const by = found.status === 'name' ? 'name' : 'no_name'

@@ -320,7 +320,9 @@ export class TcpMachine {
         if (
           (flags & ACK) === 0 &&
           words[p + F.STATE] === F.SYN_ACK_SENT &&
-          this.seq === words[e + F.START_SEQ]
+          this.seq === words[e + F.START_SEQ] &&
+          // Who is who was frozen with the evidence.
+          words[this.at + F.DECIDED] === 0
         ) {
           // SYN and SYN+ACK were captured in the wrong order.
           words[this.at + F.FLAGS]! &= ~F.PARTIAL

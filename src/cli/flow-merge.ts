@@ -57,6 +57,9 @@ const LAST_SET = [
   'end_reason',
 ] as const
 
+/** Records that others of the flow follow. */
+const GOES_ON: ReadonlySet<string> = new Set(['open', 'active'])
+
 type Generation = Map<string, Waiting[]>
 
 /**
@@ -82,7 +85,7 @@ export class FlowMerger {
   push(bound: BoundBlock, row: number): boolean {
     const c = bound.block.columns
     const recNo = c.rec_no[row]!
-    if (recNo === 0 && c.source_kind.get(row) === 'pcap' && c.end_reason.get(row) !== 'active') {
+    if (recNo === 0 && c.source_kind.get(row) === 'pcap' && !GOES_ON.has(c.end_reason.get(row))) {
       bound.write(row)
       return false
     }

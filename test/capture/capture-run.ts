@@ -8,6 +8,7 @@ import { uidOf } from '../../src/flow-id.ts'
 
 export interface SeenFlow {
   uid: string
+  recNo: number
   ts: number
   duration: number | undefined
   orig: string
@@ -27,6 +28,7 @@ export interface SeenFlow {
   nameSource: string
   nameProof: string
   dnsNames: readonly string[]
+  proxyUser: string
   decidedBy: string
   decidedAt: number
   handshake: string
@@ -52,6 +54,10 @@ export interface RunSettings {
   flowsMax?: number
   /** Sizes of the pieces that the bytes are pushed in, over and over. */
   pieces?: readonly number[]
+  /** Flows are told of while they go on. */
+  live?: { activeTimeout: number }
+  /** Called after each piece with the bytes pushed so far: the time that passes without packets, if any. */
+  tick?: (pushed: number) => number | undefined
 }
 
 export function run(bytes: Uint8Array, settings: RunSettings = {}): Run {
@@ -68,6 +74,7 @@ export function run(bytes: Uint8Array, settings: RunSettings = {}): Run {
       verifyChecksums: settings.verifyChecksums ?? false,
       hashSeed: Int32Array.from(settings.seed ?? [1, 2, 3, 4]),
       ...(settings.flowsMax === undefined ? {} : { flowsMax: settings.flowsMax }),
+      ...(settings.live && { live: settings.live }),
     },
     writer,
   )
@@ -79,6 +86,8 @@ export function run(bytes: Uint8Array, settings: RunSettings = {}): Run {
     decoder.push(piece)
     piece.fill(0xee)
     at += size
+    const now = settings.tick?.(at)
+    if (now !== undefined) decoder.tick?.(now)
   }
   decoder.end()
   writer.end()
@@ -98,6 +107,7 @@ function read(chunks: readonly Uint8Array[]): Omit<Run, 'stats' | 'chunks'> {
       const c = part!.columns
       flows.push({
         uid: uidOf(c.flow_id, 16 * row),
+        recNo: c.rec_no[row]!,
         ts: c.ts[row]!,
         duration: known(c.duration[row]!),
         orig: `${formatAddress(c.orig_h, 16 * row)}:${c.orig_p[row]}`,
@@ -117,6 +127,7 @@ function read(chunks: readonly Uint8Array[]): Omit<Run, 'stats' | 'chunks'> {
         nameSource: c.name_source.get(row),
         nameProof: c.name_proof.get(row),
         dnsNames: c.dns_names.get(row),
+        proxyUser: c.proxy_user.get(row),
         decidedBy: c.decided_by.get(row),
         decidedAt: c.decided_at[row]!,
         handshake: c.handshake.get(row),

@@ -1,53 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { anyCapture, T } from './any-capture.ts'
 import { packetsInFlows, run } from './capture-run.ts'
 import { DnsWriter } from './dns-story.ts'
-import { ethernet, icmp, joined, pcap, type Timed, tcp, udp } from './packet-writer.ts'
+import { icmp, pcap, type Timed, tcp, udp } from './packet-writer.ts'
 
-const T = 1_700_000_000e6
 const at = (seconds: number, bytes: Uint8Array): Timed => ({ time: T + seconds * 1e6, bytes })
-
-/** Arbitrary packets between a few hosts, sound and damaged ones. */
-const anyPacket = fc
-  .record({
-    kind: fc.constantFrom('tcp', 'udp', 'icmp', 'junk'),
-    a: fc.integer({ min: 1, max: 3 }),
-    b: fc.integer({ min: 1, max: 3 }),
-    port: fc.integer({ min: 1, max: 4 }),
-    flags: fc.constantFrom('S', 'SA', 'A', 'FA', 'RA', 'PA', 'SF', 'R', 'F'),
-    seq: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    data: fc.uint8Array({ maxLength: 20 }),
-    step: fc.integer({ min: -400, max: 400 }),
-    vlan: fc.integer({ min: 0, max: 2 }),
-    cut: fc.integer({ min: 0, max: 80 }),
-  })
-  .map((p) => {
-    const from = `10.0.0.${p.a}:${p.port}`
-    const to = `10.0.0.${p.b}:${5 - p.port}`
-    const bytes =
-      p.kind === 'tcp'
-        ? tcp({ from, to, flags: p.flags, seq: p.seq, ack: p.seq ^ 1, data: p.data })
-        : p.kind === 'udp'
-          ? udp(from, to, p.data)
-          : p.kind === 'icmp'
-            ? icmp(`10.0.0.${p.a}`, `10.0.0.${p.b}`, p.port * 3 - 1, 0, p.data)
-            : joined([0x45, 0, 0], p.data)
-    const frame = ethernet(bytes, p.vlan === 0 ? [] : [p.vlan])
-    // Every third packet is cut by the snapshot length.
-    const kept = p.cut % 3 === 0 ? frame.slice(0, p.cut) : frame
-    return { bytes: kept, wire: frame.length, step: p.step }
-  })
-
-const anyCapture = fc.array(anyPacket, { maxLength: 60 }).map((packets) => {
-  let time = T
-  return pcap(
-    packets.map(({ bytes, wire, step }) => {
-      time += step * 1e5
-      return { time, bytes, wire }
-    }),
-    { linkType: 1 },
-  )
-})
 
 describe('any capture', () => {
   test('has every packet in a flow or in a count that says why not', () => {
