@@ -1,6 +1,7 @@
 // The worker threads: one that decodes inputs, some that analyze chunks. Only bytes cross: chunks go out and
 // come back as transferred memory, and a thread that decodes is held back when its chunks are not taken.
 
+import { setMaxListeners } from 'node:events'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Outcome } from './analyze.ts'
@@ -66,6 +67,8 @@ export const WORKERS = new URL(
 export function startThreads(analyzers: number): Threads {
   // A worker that cannot be loaded is started again for ever by the pool: its tasks must be ended here.
   const broken = new AbortController()
+  // As many listen to it as there are tasks under way, which whoever asks bounds.
+  setMaxListeners(0, broken.signal)
   const pool = (name: string, threads: number) => {
     const started = new Piscina({
       filename: new URL(name, WORKERS).href,

@@ -461,5 +461,4 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   // The whole job, by the stories and by the command.
   'src/replay.ts': 'test/e2e/stories.test.ts',
   'src/report-build.ts': 'test/e2e/stories.test.ts',
-  'src/threads.ts': 'test/e2e/stories.test.ts',
 }

@@ -211,12 +211,8 @@ export class JournalWriter {
 
   /** Called where the first message that waits has no room. */
   async #waitForRoom(): Promise<void> {
-    // It cannot fill the active segment up; if all in there is done with, let go of it.
-    if (this.#active !== undefined && this.#doneBefore >= this.#nextId) {
-      await this.#seal()
-      await this.removeBefore(this.#doneBefore)
-      return
-    }
+    // It cannot fill the active segment up.
+    if (await this.#letGoOfDone()) return
     this.counters.waitedForRoom++
     this.#tell({
       kind: 'full',
@@ -230,6 +226,16 @@ export class JournalWriter {
     })
     this.waitsFor = undefined
     this.#wakeForRoom = undefined
+  }
+
+  /** If everything in the active segment is done with, it goes. @returns true if that made room */
+  async #letGoOfDone(): Promise<boolean> {
+    const { segment } = this.#active ?? {}
+    if (segment === undefined || this.#doneBefore < this.#nextId) return false
+    if (segment.durable <= SEGMENT_HEAD_BYTES) return false
+    await this.#seal()
+    await this.removeBefore(this.#doneBefore)
+    return true
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
@@ -336,6 +342,8 @@ export class JournalWriter {
             where: this.#directory,
             detail: 'no space left on the disk; waiting',
           })
+        // On a small disk it may be the segment itself that fills it: nobody else would ever make room.
+        if (await this.#letGoOfDone()) continue
         await new Promise((resolve) => setTimeout(resolve, this.#settings.fullRetryMillis))
       }
     }

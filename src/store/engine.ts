@@ -13,8 +13,15 @@ export interface Engine {
    * @param blocks Native blocks, one after the other, of one table
    */
   insert(blocks: readonly Uint8Array[], inserts: readonly BlockInsert[]): Promise<void>
-  /** Runs a query that may only read. Values come as `{name:Type}` parameters, never in the text. */
-  select(sql: string, params: Readonly<Record<string, unknown>>): Promise<unknown[]>
+  /**
+   * Runs a query that may only read. Values come as `{name:Type}` parameters, never in the text.
+   * @param wait how long a server may be silent; without it as long as a report may take
+   */
+  select(
+    sql: string,
+    params: Readonly<Record<string, unknown>>,
+    wait?: 'lookup',
+  ): Promise<unknown[]>
   /** Waits for what runs, then lets go. A second call does nothing. */
   close(): Promise<void>
 }

@@ -98,7 +98,7 @@ export async function noteDeadLetters(
   const fresh = [...new Map(letters.map((letter) => [letter.id, letter])).values()]
   for (const some of batches(fresh)) {
     const ids = some.map((letter) => letter.id)
-    const known = (await engine.select(readSql('queries/noted_letters'), { ids })) as {
+    const known = (await engine.select(readSql('queries/noted_letters'), { ids }, 'lookup')) as {
       id: string
     }[]
     const noted = new Set(known.map((row) => row.id))
@@ -144,10 +144,11 @@ async function insertLetters(engine: Engine, letters: readonly DeadLetterNote[])
 export async function noteStream(engine: Engine, notes: readonly StreamNote[]): Promise<void> {
   const fresh = [...new Map(notes.map((note) => [noteKey(note), note])).values()]
   for (const some of batches(fresh)) {
-    const rows = await engine.select(readSql('queries/noted_stream'), {
+    const params = {
       streams: [...new Set(some.map((note) => note.stream))],
       firsts: [...new Set(some.map((note) => note.first))],
-    })
+    }
+    const rows = await engine.select(readSql('queries/noted_stream'), params, 'lookup')
     const noted = new Set((rows as StreamNote[]).map(noteKey))
     const missing = some.filter((note) => !noted.has(noteKey(note)))
     if (missing.length === 0) continue

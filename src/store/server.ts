@@ -15,6 +15,8 @@ export interface ServerPatience {
   hello: number
   /** To take an INSERT, from its last byte on. */
   insert: number
+  /** To say what it knows of a few keys. */
+  lookup: number
   /** Without a byte, for any other statement. */
   request: number
 }
@@ -29,6 +31,9 @@ export const INSERT_SECONDS = 40
 export const SERVER_PATIENCE: ServerPatience = {
   hello: 15_000,
   insert: 60_000,
+  // Whoever stores asks first what is there: were a dead connection waited for like a report, nothing would be stored
+  // for ten minutes.
+  lookup: 30_000,
   request: 600_000,
 }
 
@@ -62,6 +67,7 @@ class ServerEngine implements Engine {
   readonly #inserter: ClickHouseClient
   readonly #commander: ClickHouseClient
   readonly #reader: ClickHouseClient
+  readonly #asker: ClickHouseClient
   #running = new Set<Promise<unknown>>()
   #closed = false
 
@@ -85,20 +91,23 @@ class ServerEngine implements Engine {
     })
     this.#commander = createClient(connection)
     // Settings go with each request and stay with it. A server may forbid some of them by its own profile.
-    this.#reader = createClient({
+    const reading = (millis: number) => ({
       ...connection,
+      request_timeout: millis,
       clickhouse_settings: {
-        max_execution_time: 600,
+        max_execution_time: Math.max(1, Math.floor(millis / 1000)),
         max_result_rows: '1000000',
-        result_overflow_mode: 'throw',
-        output_format_json_quote_64bit_integers: 0,
+        result_overflow_mode: 'throw' as const,
+        output_format_json_quote_64bit_integers: 0 as const,
         // An error in the middle of a result is then the answer, not a torn result.
-        wait_end_of_query: 1,
+        wait_end_of_query: 1 as const,
         // Of a cluster: a subquery over all shards is run once, for all of them. No matter elsewhere.
-        distributed_product_mode: 'global',
-        readonly: '1',
+        distributed_product_mode: 'global' as const,
+        readonly: '1' as const,
       },
     })
+    this.#reader = createClient(reading(patience.request))
+    this.#asker = createClient(reading(patience.lookup))
   }
 
   async hello(millis: number): Promise<void> {
@@ -149,9 +158,14 @@ class ServerEngine implements Engine {
     })
   }
 
-  select(sql: string, params: Readonly<Record<string, unknown>>): Promise<unknown[]> {
+  select(
+    sql: string,
+    params: Readonly<Record<string, unknown>>,
+    wait?: 'lookup',
+  ): Promise<unknown[]> {
+    const client = wait === 'lookup' ? this.#asker : this.#reader
     return this.#run('reading', async () => {
-      const result = await this.#reader.query({
+      const result = await client.query({
         query: sql,
         format: 'JSONEachRow',
         query_params: { ...params },
@@ -167,6 +181,7 @@ class ServerEngine implements Engine {
     await this.#inserter.close()
     await this.#commander.close()
     await this.#reader.close()
+    await this.#asker.close()
   }
 
   async #run<T>(doing: string, work: () => Promise<T>): Promise<T> {

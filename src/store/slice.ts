@@ -85,7 +85,7 @@ export async function chunkStates(
 ): Promise<Map<string, ChunkState>> {
   const states = new Map<string, ChunkState>()
   for (const some of batches(ids)) {
-    const rows = await engine.select(readSql('queries/chunk_states'), { ids: some })
+    const rows = await engine.select(readSql('queries/chunk_states'), { ids: some }, 'lookup')
     for (const row of rows as ChunkStateRow[]) states.set(row.chunk_id, chunkState(row))
   }
   return states
@@ -323,7 +323,7 @@ async function storedRows(
     : 'ts' in TABLES[table]
       ? 'stored_records'
       : 'stored_dayless'
-  const rows = await engine.select(readSql(`queries/${name}`), { ids, table })
+  const rows = await engine.select(readSql(`queries/${name}`), { ids, table }, 'lookup')
   for (const row of rows as StoredRow[])
     stored.set(`${row.chunk_id} ${row.ruling ?? ''} ${row.day}`, row.stored)
   return stored

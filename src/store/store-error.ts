@@ -152,6 +152,11 @@ export function storeError(error: unknown, address: string, doing: string): Stor
       `the store at ${address} does not answer any more: see what the ClickHouse server does, start it anew and run again`,
       options,
     )
+  if (code === NOT_ENOUGH_SPACE || code === 'ENOSPC')
+    return new StoreError(
+      `the disk of the store at ${address} is full: free some space and run again`,
+      options,
+    )
   if (typeof code !== 'number') return new StoreError(`${doing}: ${words}`, options)
   if (ACCESS_CODES.has(code))
     return new StoreAccessError(
@@ -161,11 +166,6 @@ export function storeError(error: unknown, address: string, doing: string): Stor
   if (code === UNKNOWN_DATABASE)
     return new StoreAccessError(
       `the store at ${address} has no such database: create it or name another in the URL`,
-      options,
-    )
-  if (code === NOT_ENOUGH_SPACE)
-    return new StoreError(
-      `the disk of the store at ${address} is full: free some space and run again`,
       options,
     )
   if (code === MEMORY_LIMIT_EXCEEDED)

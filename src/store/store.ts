@@ -76,6 +76,9 @@ export async function openStore(target: StoreTarget, options: StoreOptions = {})
   return new EngineStore(engine, target.kind === 'temporary')
 }
 
+/** Queries that whoever stores waits for. */
+const LOOKUPS: ReadonlySet<QueryName> = new Set(['origin_watermarks'])
+
 const RUN_CHUNKS_COLUMNS = {
   run: 'uuid',
   chunk_id: 'uuid',
@@ -139,7 +142,8 @@ export class EngineStore implements Store {
     name: N,
     params: StoreQueries[N]['params'],
   ): Promise<StoreQueries[N]['row'][]> {
-    const rows = await this.#engine.select(readSql(`queries/${name}`), { ...params })
+    const wait = LOOKUPS.has(name) ? 'lookup' : undefined
+    const rows = await this.#engine.select(readSql(`queries/${name}`), { ...params }, wait)
     return rows as StoreQueries[N]['row'][]
   }
 

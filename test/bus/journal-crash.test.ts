@@ -303,6 +303,30 @@ describe('a disk that fails', () => {
     await journal.close()
     expect(bodiesOf((await readAll(directory)).taken)).toEqual(['a', 'b', 'c'])
   })
+
+  test('a disk that is full of what is done with empties itself', async () => {
+    const directory = fresh()
+    let full = false
+    const disk: Disk = {
+      ...failing({ write: () => full }),
+      async remove(name) {
+        await NODE_DISK.remove(name)
+        full = false
+      },
+    }
+    const { journal } = await open(directory, {}, disk)
+    const sink = journal.sink()
+    await sink.send({ key: 'probe/0', bytes: Buffer.from('a') })
+    const claim = await firstClaim(journal.source())
+    await take(claim, 1)
+    await claim.commit(1n)
+    // The segment has room and is not sealed, so the commit did not remove it. Now nobody else makes room.
+    full = true
+    await sink.send({ key: 'probe/0', bytes: Buffer.from('b') })
+    expect(bodiesOf(await take(claim, 1))).toEqual(['b'])
+    expect(journal.counters.segments).toBe(1)
+    await journal.close()
+  })
 })
 
 describe('room', () => {

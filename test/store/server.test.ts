@@ -258,6 +258,18 @@ describe('a server that does not answer', () => {
     await engine.close()
   })
 
+  test('when it is asked what is there: that is not waited for as long as a report', async () => {
+    const engine = await openServer(target(), { ...SERVER_PATIENCE, lookup: 300 })
+    await migrate(engine)
+    const store = new EngineStore(engine, false)
+    await front.tell('hang')
+    await expect(store.completed([RUN])).rejects.toMatchObject({ kind: 'busy' })
+    await expect(store.insertSlice(sliceOf('silent'))).rejects.toMatchObject({ kind: 'busy' })
+    await front.tell('calm')
+    expect(await store.completed([RUN])).toEqual(new Map())
+    await store.close()
+  })
+
   test('at once is waited for', async () => {
     const engine = await openServer(target())
     await migrate(engine)

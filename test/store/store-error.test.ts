@@ -16,6 +16,7 @@ test('errors are told apart by code, not by words', () => {
   expect(told(failure('81'))).toBeInstanceOf(StoreAccessError)
   expect(told(failure('ECONNREFUSED'))).toBeInstanceOf(StoreUnreachableError)
   expect(told(failure('243')).message).toMatch(/disk .* is full/)
+  expect(told(failure('ENOSPC')).message).toMatch(/disk .* is full/)
   expect(told(failure('241')).message).toMatch(/memory limit while inserting/)
   expect(told(failure('62')).message).toBe(
     'inserting failed at ch:8123/db (code 62): words that change',
@@ -40,7 +41,7 @@ test('a failure says what it means for whoever waits with more work', () => {
   expect(kinds([252, 241, 202, 159, 209, 745])).toEqual(Array(6).fill('busy'))
   expect(kinds([3, 242, 425, 999, 'ECONNRESET', 'EPIPE'])).toEqual(Array(6).fill('passing'))
   // A disk that is full, rights, a database: the data is good, and somebody has to do something.
-  expect(kinds([243, 516, 81, 62, 60, 12345])).toEqual(Array(6).fill('operator'))
+  expect(kinds([243, 'ENOSPC', 516, 81, 62, 60, 12345])).toEqual(Array(7).fill('operator'))
   expect(kinds([33, 53, 117])).toEqual(Array(3).fill('data'))
   expect(told(new Error('Timeout error.')).kind).toBe('busy')
   expect(new StoreInconsistentError('x').kind).toBe('contradiction')
