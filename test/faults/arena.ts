@@ -15,6 +15,7 @@ import { AGENT, GrowingLog, writeFlows } from './numbered-flows.ts'
 import { askRows, type FlowsOf } from './oracle.ts'
 import type { Poison } from './poison.ts'
 import { givenStore, runProgram } from './program.ts'
+import { mountSmall, unmountSmall } from './small-disk.ts'
 import { StoreServer } from './store-server.ts'
 import { Supervised, type SupervisedSettings } from './supervised.ts'
 
@@ -27,10 +28,12 @@ export interface ArenaPlan {
   patienceMillis?: number
   /** Of workers: a member that is silent for this long loses its partitions. */
   sessionMillis?: number
+  /** The store has a disk of its own, of this size (`300m`). Needs root. */
+  storeDisk?: string
 }
 
 type Extra = Partial<
-  Pick<SupervisedSettings, 'arm' | 'env' | 'under' | 'startsMax' | 'pauseMillis'>
+  Pick<SupervisedSettings, 'arm' | 'env' | 'under' | 'startsMax' | 'pauseMillis' | 'always'>
 > & {
   args?: readonly string[]
 }
@@ -68,6 +71,9 @@ export class Arena {
     const replicas = String(plan.brokers ?? 1)
     const partitions = String(plan.partitions ?? 4)
     await runProgram(['topics', ...kafka, '--partitions', partitions, '--replicas', replicas])
+    const { storeDisk } = plan
+    const engine = path.join(directory, 'store', 'engine')
+    if (storeDisk !== undefined) await mountSmall(engine, storeDisk)
     const store = await StoreServer.start(path.join(directory, 'store'))
     const given = givenStore(store.store)
     await runProgram(['migrate', '--store', given.store], { env: given.env })
@@ -88,12 +94,29 @@ export class Arena {
     this.watch = watch
   }
 
+  /** Directory of the disk of the store, where it has one of its own. */
+  get storeDisk(): string {
+    return path.join(this.directory, 'store', 'engine')
+  }
+
   /** A sensor `sN` that reads a file of that many flows and ends. */
   sensor(number: number, flows: number, extra: Extra = {}): Supervised {
     const log = path.join(this.directory, `s${number}.log`)
     writeFlows(log, number, 0, flows)
     this.#whole[`s${number}`] = flows
     return this.#sensor(number, [log], extra)
+  }
+
+  /** A sensor `sN` that reads a directory of so many files: each is a chunk, as a sensor of one minute's logs has it. */
+  sensorOfMany(number: number, files: number, flowsOfEach: number, extra: Extra = {}): Supervised {
+    const directory = path.join(this.directory, `s${number}`)
+    mkdirSync(directory)
+    for (let file = 0; file < files; file++) {
+      const from = file * flowsOfEach
+      writeFlows(path.join(directory, `${file}.log`), number, from, from + flowsOfEach)
+    }
+    this.#whole[`s${number}`] = files * flowsOfEach
+    return this.#sensor(number, [directory], extra)
   }
 
   /** A sensor `sN` that follows a file, which grows. */
@@ -267,6 +290,7 @@ export class Arena {
     await Promise.all([...this.sensors, ...this.workers].map((one) => one.stop('SIGKILL')))
     await this.watch.close().catch(() => {})
     await this.store.close()
+    if (this.plan.storeDisk !== undefined) await unmountSmall(this.storeDisk)
     await stopCluster(this.cluster.dir)
     if (process.env.FAULTS_KEEP !== '1') await rm(this.directory, { recursive: true, force: true })
   }

@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { type FaultRow, keptRows, tableText } from './fault-table.ts'
+import { type FaultRow, keptRows, skippedRow, tableText } from './fault-table.ts'
 
 const row = (fault: string, over: Partial<FaultRow> = {}): FaultRow => ({
   fault,
@@ -20,23 +20,30 @@ const row = (fault: string, over: Partial<FaultRow> = {}): FaultRow => ({
   ...over,
 })
 
-test('rows are kept in a file, the latest of each fault counts, and sums stand below', () => {
+test('rows are kept in a file, the latest of each fault that was tried counts, and sums stand below', () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-table-'))
   const file = path.join(directory, 'rows')
   expect(keptRows(file)).toEqual([])
   const rows = [
     row('a', { missing: 5 }),
-    row('b', { faults: ['I3: 0:1 is committed'], duplicated: 1, drainedPerSecond: 51_234.5 }),
+    row('b', {
+      faults: ['I3: 0:1 is committed'],
+      duplicated: 1,
+      drainedPerSecond: 51_234.5,
+      arrivalsPerSecond: 10_000,
+    }),
+    skippedRow('c', 'needs root'),
     row('a', { kills: 4 }),
+    skippedRow('a', 'needs root'),
   ]
   for (const one of rows) appendFileSync(file, `${JSON.stringify(one)}\n`)
   expect(tableText(keptRows(file)).split('\n')).toEqual([
-    'fault    | kills | other events | flows | missing | duplicated | altered | recovery s  | drained/s | invariants',
-    '---------|-------|--------------|-------|---------|------------|---------|-------------|-----------|--------------------------',
-    'a        |     4 |              | 1,000 |       0 |          0 |       0 |         2.3 |           | I1 I2 hold',
-    'b        |     3 |              | 1,000 |       0 |          1 |       0 |         2.3 |    51,235 | NOT: I3: 0:1 is committed',
-    '---------|-------|--------------|-------|---------|------------|---------|-------------|-----------|--------------------------',
-    '2 faults |     7 |              | 2,000 |       0 |          1 |       0 | at most 2.3 |           | 1 of 2 rows hold',
+    '| fault    | kills | flows | missing | doubled | altered | recovery s | drained/s | drain x | invariants                | beside     |',
+    '|----------|-------|-------|---------|---------|---------|------------|-----------|---------|---------------------------|------------|',
+    '| a        |     4 | 1,000 |       0 |       0 |       0 |        2.3 |           |         | hold                      |            |',
+    '| b        |     3 | 1,000 |       0 |       1 |       0 |        2.3 |    51,235 |     5.1 | NOT: I3: 0:1 is committed |            |',
+    '| c        |       |       |         |         |         |            |           |         | NOT TRIED                 | needs root |',
+    '| 2 faults |     7 | 2,000 |       0 |       1 |       0 | ≤ 2.3      |           |         | 1 of 2 hold               |            |',
   ])
   rmSync(directory, { recursive: true })
 })

@@ -20,76 +20,97 @@ export interface FaultRow {
   invariants: string
   /** Flows a second while a backlog was drained, if one was. */
   drainedPerSecond?: number
+  /** Flows a second that arrived before, where the drain is compared with it. */
+  arrivalsPerSecond?: number
+  /** Why it was not tried; all else says nothing then. */
+  skipped?: string
 }
 
 /** Rows go to this file, if it is set, besides being printed. */
 const file = () => process.env.FAULTS_TABLE
+
+/** A row for what could not be tried here. */
+export function skippedRow(fault: string, skipped: string): FaultRow {
+  const nothing = { kills: 0, flows: 0, missing: 0, duplicated: 0, altered: 0, recoverySeconds: 0 }
+  return { fault, ...nothing, events: '', faults: [], invariants: '', skipped }
+}
 
 export function keepRow(row: FaultRow): void {
   const to = file()
   if (to !== undefined) appendFileSync(to, `${JSON.stringify(row)}\n`)
 }
 
-/** The rows that were kept, of each fault the latest. */
+/** The rows that were kept, of each fault the latest that was tried. */
 export function keptRows(file: string): FaultRow[] {
   if (!existsSync(file)) return []
   const rows = readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as FaultRow)
-  return [...new Map(rows.map((row) => [row.fault, row])).values()]
+  const latest = new Map<string, FaultRow>()
+  for (const row of rows)
+    if (row.skipped === undefined || latest.get(row.fault) === undefined) latest.set(row.fault, row)
+  return [...latest.values()]
 }
 
 const HEAD = [
   'fault',
   'kills',
-  'other events',
   'flows',
   'missing',
-  'duplicated',
+  'doubled',
   'altered',
   'recovery s',
   'drained/s',
+  'drain x',
   'invariants',
+  'beside',
 ]
 
-const cells = (row: FaultRow): string[] => [
-  row.fault,
-  String(row.kills),
-  row.events,
-  row.flows.toLocaleString('en'),
-  String(row.missing),
-  String(row.duplicated),
-  String(row.altered),
-  row.recoverySeconds.toFixed(1),
-  row.drainedPerSecond === undefined ? '' : Math.round(row.drainedPerSecond).toLocaleString('en'),
-  row.faults.length === 0 ? `${row.invariants} hold` : `NOT: ${row.faults.slice(0, 3).join('; ')}`,
-]
+function cells(row: FaultRow): string[] {
+  const { drainedPerSecond: drained, arrivalsPerSecond: arrived } = row
+  if (row.skipped !== undefined)
+    return [row.fault, ...Array<string>(8).fill(''), 'NOT TRIED', row.skipped]
+  return [
+    row.fault,
+    String(row.kills),
+    row.flows.toLocaleString('en'),
+    String(row.missing),
+    String(row.duplicated),
+    String(row.altered),
+    row.recoverySeconds.toFixed(1),
+    drained === undefined ? '' : Math.round(drained).toLocaleString('en'),
+    drained === undefined || arrived === undefined ? '' : (drained / arrived).toFixed(1),
+    row.faults.length === 0 ? 'hold' : `NOT: ${row.faults.slice(0, 3).join('; ')}`,
+    row.events,
+  ]
+}
 
-/** The rows as text, with their sums. */
-export function tableText(rows: readonly FaultRow[]): string {
+/** The rows as a table of Markdown, with their sums. */
+export function tableText(all: readonly FaultRow[]): string {
+  const rows = all.filter(({ skipped }) => skipped === undefined)
   const sum = (of: (row: FaultRow) => number) => rows.reduce((total, row) => total + of(row), 0)
   const totals = [
     `${rows.length} faults`,
     String(sum(({ kills }) => kills)),
-    '',
     sum(({ flows }) => flows).toLocaleString('en'),
     String(sum(({ missing }) => missing)),
     String(sum(({ duplicated }) => duplicated)),
     String(sum(({ altered }) => altered)),
-    `at most ${Math.max(0, ...rows.map(({ recoverySeconds }) => recoverySeconds)).toFixed(1)}`,
+    `≤ ${Math.max(0, ...rows.map(({ recoverySeconds }) => recoverySeconds)).toFixed(1)}`,
     '',
-    `${rows.filter(({ faults }) => faults.length === 0).length} of ${rows.length} rows hold`,
+    '',
+    `${rows.filter(({ faults }) => faults.length === 0).length} of ${rows.length} hold`,
+    '',
   ]
-  const lines = [HEAD, ...rows.map(cells), totals]
+  const lines = [HEAD, ...all.map(cells), totals]
   const widths = HEAD.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)))
   const text = (line: readonly string[]) =>
-    line
+    `| ${line
       .map((cell, at) =>
         /^[\d,.]+$/.test(cell) ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!),
       )
-      .join(' | ')
-      .trimEnd()
-  const rule = widths.map((width) => '-'.repeat(width)).join('-|-')
-  return [text(HEAD), rule, ...rows.map((row) => text(cells(row))), rule, text(totals)].join('\n')
+      .join(' | ')} |`
+  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`
+  return [text(HEAD), rule, ...all.map((row) => text(cells(row))), text(totals)].join('\n')
 }

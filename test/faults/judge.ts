@@ -19,6 +19,7 @@ export interface Trial {
   furtherKills?: number
   recoverySeconds: number
   drainedPerSecond?: number
+  arrivalsPerSecond?: number
   /** What was written to the stream and must be found among the dead letters, and nothing else. */
   poison?: readonly Poison[]
 }
@@ -52,6 +53,9 @@ export async function judge(arena: Arena, known: Known, trial: Trial): Promise<F
     altered: sum('altered'),
     recoverySeconds: trial.recoverySeconds,
     ...(trial.drainedPerSecond === undefined ? {} : { drainedPerSecond: trial.drainedPerSecond }),
+    ...(trial.arrivalsPerSecond === undefined
+      ? {}
+      : { arrivalsPerSecond: trial.arrivalsPerSecond }),
     faults,
     invariants: 'I1 I2 I3 I7 I8, views, audit',
   }

@@ -81,7 +81,7 @@ describe('kill -9', () => {
     const arm = (start: number) => {
       return start < 7 ? 'F11_dead_letter=kill@1,F12_drain=kill@1' : undefined
     }
-    const workers = [arena.worker({ arm }), arena.worker({ arm })]
+    const workers = [arena.worker({ arm, always: true }), arena.worker({ arm, always: true })]
     const poisons: Poison[] = []
     while (arena.kills < 12) {
       // Of all kinds; and now and then a drain that dies.
@@ -96,5 +96,23 @@ describe('kill -9', () => {
     const recoverySeconds = await arena.settled()
     const events = `${poisons.length} messages of poison`
     return { recoverySeconds, poison: poisons, events, atLeastKills: 12 }
+  })
+
+  trial({ name: 'poison 1 % of all messages, workers killed at F11' }, async (arena, random) => {
+    for (const number of SENSORS) arena.sensorOfMany(number, 500, 100)
+    const arm = (start: number) => (start < 4 ? `F11_dead_letter=kill@${1 + start}` : undefined)
+    for (let i = 0; i < 2; i++) arena.worker({ arm })
+    const poisons: Poison[] = []
+    const done = () => arena.sensors.every(({ running }) => !running)
+    while (!done() || poisons.length < arena.watch.messages.size / 100) {
+      if (poisons.length < arena.watch.messages.size / 100) {
+        const one = poison(poisons.length, random)
+        poisons.push(one)
+        await arena.poison([one])
+      } else await sleep(50)
+    }
+    const recoverySeconds = await arena.settled()
+    const events = `${poisons.length} of ${arena.watch.messages.size} messages`
+    return { recoverySeconds, poison: poisons, events, atLeastKills: 2 }
   })
 })

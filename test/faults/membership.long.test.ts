@@ -1,15 +1,13 @@
 // Who works on what changes all the time: workers come and go, stop for longer than their session and go on, clocks
 // jump, disks fill up.
 
-import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { describe } from 'vitest'
+import { fillDisk, freeBytes, mountSmall, noSmallDisk, unmountSmall } from './small-disk.ts'
 import { FLOWS_MAX, trials } from './trial.ts'
 
-const run = promisify(execFile)
 /** Debian's package faketime. */
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
 
@@ -77,15 +75,14 @@ describe('the machine', () => {
       end()
       return { recoverySeconds: await arena.settled(), events: `${steps.length} steps` }
     },
-    !existsSync(FAKETIME),
+    existsSync(FAKETIME) ? undefined : "clocks that step need Debian's package faketime",
   )
 
   trial(
     { name: 'the disk of the spools full while the broker is down' },
     async (arena) => {
       const disk = path.join(arena.directory, 'small-disk')
-      mkdirSync(disk)
-      await run('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk])
+      await mountSmall(disk, '12m')
       try {
         arena.spools = disk
         const end = arena.arrivals(10_000, FLOWS_MAX)
@@ -100,9 +97,31 @@ describe('the machine', () => {
         return { recoverySeconds, furtherKills: 1, events: '12 MB for four spools' }
       } finally {
         await Promise.all(arena.sensors.map((sensor) => sensor.stop('SIGKILL')))
-        await run('umount', ['-l', disk])
+        await unmountSmall(disk)
       }
     },
-    process.getuid?.() !== 0,
+    noSmallDisk,
+  )
+
+  trial(
+    { name: 'the disk of the store really full for 40 s', storeDisk: '400m' },
+    async (arena) => {
+      const end = arena.arrivals(5000, FLOWS_MAX)
+      arena.worker()
+      arena.worker()
+      await arena.until('something is stored', async () => ((await arena.stored()) ?? 0) > 20_000)
+      const letGo = fillDisk(arena.storeDisk)
+      await sleep(20_000)
+      // It also has to begin anew on a disk that is full.
+      await arena.store.kill()
+      await sleep(20_000)
+      const free = freeBytes(arena.storeDisk)
+      letGo()
+      end()
+      const recoverySeconds = await arena.settled()
+      const events = `${free} bytes were free; the store killed meanwhile`
+      return { recoverySeconds, furtherKills: 1, events }
+    },
+    noSmallDisk,
   )
 })

@@ -22,6 +22,8 @@ export interface SupervisedSettings {
   under?: readonly string[]
   /** Pause before a restart, milliseconds. */
   pauseMillis?: number
+  /** Also after an end in good order, as if somebody started it by hand. */
+  always?: boolean
   /** Starts after which it stays down: a crash loop is a failure of the test. */
   startsMax?: number
 }
@@ -127,7 +129,8 @@ export class Supervised {
   }
 
   #start(): void {
-    const { args, env, arm, under = [], startsMax = 100, pauseMillis = 100 } = this.#settings
+    const { args, env, arm, under = [] } = this.#settings
+    const { startsMax = 100, pauseMillis = 100, always = false } = this.#settings
     const armed = arm?.(this.#starts)
     const [command, ...rest] = [...under, process.execPath, PROGRAM, ...args]
     const log = openSync(this.logFile, 'a')
@@ -149,7 +152,7 @@ export class Supervised {
       this.#child = undefined
       this.exits.push(exit)
       this.onExit(exit)
-      const done = code !== null && FOR_GOOD.includes(code)
+      const done = code !== null && FOR_GOOD.includes(code) && !(always && code === 0)
       if (!this.#wanted || done || this.#starts >= startsMax) this.#ended()
       else this.#timer = setTimeout(() => this.#start(), pauseMillis)
     })
