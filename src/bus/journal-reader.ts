@@ -15,6 +15,8 @@ export class JournalReader {
   #segment: Segment | undefined
   #file: DiskFile | undefined
   #scan: SegmentScan | undefined
+  /** Nothing more can come of the segment: its file is let go, which is what gives its space back once it is removed. */
+  #over = false
 
   constructor(
     settings: { directory: string; stream: string },
@@ -34,7 +36,7 @@ export class JournalReader {
   async next(fromId: bigint): Promise<Delivery | undefined> {
     for (;;) {
       const segment = this.#segment
-      if (segment !== undefined) {
+      if (segment !== undefined && !this.#over) {
         const scan = this.#scan!
         const [limit, lostBefore] = [segment.durable, scan.lost]
         const record = await scan.next(limit, fromId)
@@ -47,7 +49,12 @@ export class JournalReader {
         // It may have grown while it was read.
         if (!segment.sealed || segment.durable !== limit) return undefined
       }
-      if (!(await this.#enterNext(fromId))) return undefined
+      if (await this.#enterNext(fromId)) continue
+      if (segment !== undefined) {
+        this.#over = true
+        await this.close()
+      }
+      return undefined
     }
   }
 
@@ -70,6 +77,7 @@ export class JournalReader {
       }),
     )
     this.#segment = segment
+    this.#over = false
     return true
   }
 

@@ -64,6 +64,8 @@ export class JournalWriter {
   waitsFor: 'room' | 'disk' | undefined
   /** Called when more is durable. */
   onDurable: () => void = () => {}
+  /** Called when a segment was removed that readers may still hold. */
+  onRemoved: () => void = () => {}
   /** Called once, when the process must end. */
   onFault: (fault: BusFault) => void = () => {}
   readonly #disk: Disk
@@ -235,14 +237,15 @@ export class JournalWriter {
     if (segment.durable <= SEGMENT_HEAD_BYTES) return false
     await this.#seal()
     await this.removeBefore(this.#doneBefore)
+    this.onRemoved()
     return true
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
-    const size = group.reduce((sum, { size }) => sum + size, 0)
     const first = this.#nextId
+    let written: readonly Waiting[]
     try {
-      await this.#untilRoomOnDisk(() => this.#write(group, size))
+      written = await this.#writeWhatFits(group)
     } catch (error) {
       const reason =
         this.#closed && isNoSpace(error)
@@ -251,15 +254,17 @@ export class JournalWriter {
       for (const waiting of group) waiting.reject(reason)
       return
     }
-    this.#nextId = this.#follows = first + BigInt(group.length)
-    this.counters.appended += group.length
-    this.counters.appendedBytes += size
-    for (const [at, waiting] of group.entries()) waiting.resolve(first + BigInt(at))
+    this.#waiting.unshift(...group.slice(written.length))
+    this.#nextId = this.#follows = first + BigInt(written.length)
+    this.counters.appended += written.length
+    this.counters.appendedBytes += sizeOf(written)
+    for (const [at, waiting] of written.entries()) waiting.resolve(first + BigInt(at))
     this.onDurable()
   }
 
   /** Writes and fsyncs, in a fresh segment if the active one is full. */
-  async #write(group: readonly Waiting[], size: number): Promise<void> {
+  async #write(group: readonly Waiting[]): Promise<void> {
+    const size = sizeOf(group)
     const { segment, file } = await this.#segmentFor(size)
     const pieces: Uint8Array[] = []
     let id = this.#nextId
@@ -325,13 +330,15 @@ export class JournalWriter {
     }
   }
 
-  async #untilRoomOnDisk(write: () => Promise<void>): Promise<void> {
+  /** Writes the group; where the disk has no room for all of it, its beginning, once there is room for that. */
+  async #writeWhatFits(group: readonly Waiting[]): Promise<readonly Waiting[]> {
+    let fits = group
     for (let told = false; ; told = true) {
       try {
-        await write()
+        await this.#write(fits)
         this.waitsFor = undefined
         if (told) this.#tell({ kind: 'recovered', where: this.#directory, detail: 'room on disk' })
-        return
+        return fits
       } catch (error) {
         if (!isNoSpace(error) || this.#closed) throw error
         this.counters.waitedForDisk++
@@ -344,8 +351,13 @@ export class JournalWriter {
           })
         // On a small disk it may be the segment itself that fills it: nobody else would ever make room.
         if (await this.#letGoOfDone()) continue
-        await new Promise((resolve) => setTimeout(resolve, this.#settings.fullRetryMillis))
+        if (fits.length > 1) fits = fits.slice(0, fits.length >> 1)
+        else await new Promise((resolve) => setTimeout(resolve, this.#settings.fullRetryMillis))
       }
     }
   }
+}
+
+function sizeOf(group: readonly Waiting[]): number {
+  return group.reduce((sum, { size }) => sum + size, 0)
 }

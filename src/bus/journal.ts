@@ -111,6 +111,7 @@ export class Journal {
     this.#tornBytes = found.tornBytes
     this.#writer = new JournalWriter(disk, settings.directory, settings, tell, found)
     this.#writer.onDurable = () => this.#source?.wake()
+    this.#writer.onRemoved = () => this.#source?.wake()
     this.#writer.onFault = (fault) => this.#source?.fail(fault)
   }
 

@@ -80,11 +80,20 @@ export function kafkaClient(settings: KafkaSettings, retries: number): KafkaClie
   return new Kafka(config)
 }
 
+/** Where kafkajs tells of each single try, several a second while a broker is away. Whoever tries tells what comes of it. */
+const OF_TRIES: ReadonlySet<string> = new Set(['Connection', 'BrokerPool'])
+/** What every member of a group hears when another one comes or goes. */
+const REBALANCING = 'The group is rebalancing, so a rejoin is needed'
+
 function tellLog(log: BusLog | undefined, { level, namespace, log: line }: LogEntry): void {
   if (log === undefined) return
   const { message, timestamp: _timestamp, ...fields } = line
   const error = typeof fields.error === 'string' ? fields.error : ''
-  const passing = RETRIABLE_MESSAGES.has(error) || RETRIABLE_MESSAGES.has(message)
+  const passing =
+    RETRIABLE_MESSAGES.has(error) ||
+    RETRIABLE_MESSAGES.has(message) ||
+    OF_TRIES.has(namespace) ||
+    error === REBALANCING
   const words = {
     [logLevel.ERROR]: 'error',
     [logLevel.WARN]: 'warn',

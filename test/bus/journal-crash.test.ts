@@ -307,11 +307,28 @@ describe('a disk that fails', () => {
   test('a disk that is full of what is done with empties itself', async () => {
     const directory = fresh()
     let full = false
+    let readers = 0
+    let removed = false
+    // As a file system does it: the space of a file is free when it is removed and nobody has it open any more.
+    const isFull = () => full && (!removed || readers > 0)
+    const failingDisk = failing({ write: () => isFull() })
     const disk: Disk = {
-      ...failing({ write: () => full }),
+      ...failingDisk,
+      async open(name, how) {
+        const file = await failingDisk.open(name, how)
+        if (how !== 'read' || !name.endsWith('.seg')) return file
+        readers++
+        return {
+          ...file,
+          async close() {
+            readers--
+            await file.close()
+          },
+        }
+      },
       async remove(name) {
         await NODE_DISK.remove(name)
-        full = false
+        removed = true
       },
     }
     const { journal } = await open(directory, {}, disk)

@@ -81,7 +81,12 @@ describe.skipIf(!available)('Kafka behind TLS and SASL', () => {
     const settings = { ...as('admin'), topic: 'secure', groupId: 'brand-new', log }
     const source = await KafkaSource.open({ ...settings, inFlightBytes: 1 << 20 }, () => {})
     await firstClaim(source)
+    // Another member comes, and a broker is away: each is told by whom it concerns, not by each try.
+    const another = await KafkaSource.open({ ...settings, inFlightBytes: 1 << 20 }, () => {})
+    await expect.poll(() => source.counters.claimsLost, { timeout: 30_000 }).toBeGreaterThan(0)
+    await another.close()
     await source.close()
+    await checkTopic({ ...settings, brokers: ['127.0.0.1:1'] }, 'secure').catch(() => {})
     expect(lines.length).toBeGreaterThan(0)
     expect(lines.filter(({ level }) => level === 'error')).toEqual([])
     expect(lines.filter((one) => one.text.includes(cluster.tls!.users.admin!))).toEqual([])
