@@ -238,6 +238,7 @@ describe('queries over one run', () => {
     const span = { from: MONDAY, to: MONDAY + 3_600 * SECOND, floor: '2026-01-01' }
     const lists = { origins: ['tap1/abc'], lanes: 8, streams: [], firsts: [], tables: ['coverage'] }
     const audit = { until: MONDAY, since: 0, due: MONDAY, chunks: 10, chunk: ids[0], ruling: 0 }
+    const api = { recent: MONDAY }
     const tables: Record<string, string> = {
       stored_rulings: 'judgements',
       audit_rows_ruled: 'judgements',
@@ -250,6 +251,7 @@ describe('queries over one run', () => {
         ...lists,
         ...span,
         ...audit,
+        ...api,
         ids,
         table,
       })

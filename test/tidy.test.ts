@@ -212,13 +212,10 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
 const NOT_YET_USED = [
   'lru-cache',
   '@fastify/bearer-auth',
-  '@fastify/helmet',
-  '@fastify/rate-limit',
   '@fastify/sse',
   '@fastify/static',
   '@fastify/swagger',
   'cockatiel',
-  'fastify-type-provider-zod',
   'standardwebhooks',
   'undici',
 ]
@@ -447,6 +444,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/audit/auditor.ts': 'test/audit.test.ts',
   // Shapes alone.
   'src/telemetry.ts': 'test/tidy.test.ts',
+  'src/respond/revoke-desk.ts': 'test/api/api.test.ts',
   // What a chunk says of itself, with the chunk.
   'src/chunk-header.ts': 'test/chunk.test.ts',
   // With the commands that need it.

@@ -3,13 +3,9 @@
 
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Log, Observed } from '../telemetry.ts'
+import { listenError } from './listening.ts'
 import { ProcessMetrics } from './metrics.ts'
 import { readinessOf } from './readiness.ts'
-
-/** Nobody can be listened to at the address; the message is for people, with the cure. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError'
-}
 
 const CONNECTIONS_MAX = 64
 
@@ -82,27 +78,24 @@ function routes(
   server.setNotFoundHandler((_, reply) =>
     reply.code(404).send({ error: 'ask for /health, /ready or /metrics' }),
   )
-  server.get('/health', async () => ({ status: 'alive', name }))
-  server.get('/ready', async (_, reply) => {
-    const readiness = readinessOf(observed)
-    return reply.code(readiness.ready ? 200 : 503).send(readiness)
-  })
-  server.get('/metrics', async (_, reply) =>
-    reply.type(metrics.contentType).send(await metrics.text(name, observed)),
-  )
+  addHealthRoutes(server, name, observed, metrics)
   return server
 }
 
-function listenError(error: unknown, host: string, port: number): Error {
-  const { code } = error as NodeJS.ErrnoException
-  const place = `${host.includes(':') ? `[${host}]` : host}:${port}`
-  const words: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'is taken by another process: give another port with --listen, or end that process',
-    EACCES: 'needs rights that this user does not have: give a port above 1023 with --listen',
-    EADDRNOTAVAIL: 'is no address of this machine: give one of its own, or 0.0.0.0 for all',
-    ENOTFOUND: 'is no known host: give an address of this machine',
-  }
-  const known = code === undefined ? undefined : words[code]
-  if (known === undefined) return error instanceof Error ? error : new Error(String(error))
-  return new ListenError(`cannot listen at ${place}: it ${known}`)
+/** `/health`, `/ready` and `/metrics`: in the clear, for whoever keeps the process alive and for Prometheus. */
+export function addHealthRoutes(
+  server: Pick<FastifyInstance, 'get'>,
+  name: string,
+  observed: Iterable<Observed>,
+  metrics: ProcessMetrics,
+): void {
+  const open = { config: { permission: 'open' as const, anyHost: true }, schema: { hide: true } }
+  server.get('/health', open, async () => ({ status: 'alive', name }))
+  server.get('/ready', open, async (_, reply) => {
+    const readiness = readinessOf(observed)
+    return reply.code(readiness.ready ? 200 : 503).send(readiness)
+  })
+  server.get('/metrics', open, async (_, reply) =>
+    reply.type(metrics.contentType).send(await metrics.text(name, observed)),
+  )
 }

@@ -2,7 +2,8 @@
 // a function; here it is told when to stop, and here its errors become an exit code.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HealthServer, ListenError } from '../api/health.ts'
+import { HealthServer } from '../api/health.ts'
+import { ListenError } from '../api/listening.ts'
 import { BusError } from '../bus/bus.ts'
 import { armFailpoints } from '../failpoint.ts'
 import type { Settings } from '../settings.ts'
@@ -22,6 +23,8 @@ export interface Running {
   signal: AbortSignal
   /** Shows a part's samples and readiness. @returns takes it away again */
   observe(part: Observed): () => void
+  /** The parts that are shown now; it changes as they come and go. */
+  observed: ReadonlySet<Observed>
 }
 
 /** The work was told to end, and has not: it is ended. Longer than any bounded drain, shorter than a supervisor waits. */
@@ -35,7 +38,7 @@ const STILL_MILLIS = 60_000
  */
 export async function runLongRunning(
   parts: CommandParts,
-  name: 'sensor' | 'worker',
+  name: string,
   settings: Settings,
   work: (running: Running) => Promise<void>,
 ): Promise<void> {
@@ -56,6 +59,7 @@ export async function runLongRunning(
       observed.add(part)
       return () => observed.delete(part)
     },
+    observed,
   }
   let server: HealthServer | undefined
   try {

@@ -319,6 +319,15 @@ export interface SocDestinationRow extends HourSums {
   last_hour: number
 }
 
+/** What an agent did, and when it was last heard of; see the query. */
+export interface ApiAgentRow {
+  agent: string
+  judgements: number
+  out_of_scope: number
+  findings: number
+  seen: number
+}
+
 /** A sum by hour that is not what the judgements beneath add up to. */
 export interface AuditHourRow {
   chunk_id: string
@@ -367,6 +376,7 @@ export interface StoreQueries {
   soc_by_agent: { params: Span & Limited; row: SocAgentRow }
   /** An empty agent means any. */
   soc_by_destination: { params: Span & Limited & { agent: string }; row: SocDestinationRow }
+  api_agents: { params: Limited & { from: number; recent: number }; row: ApiAgentRow }
   audit_hours: { params: Limited; row: AuditHourRow }
   /** Lanes of which nothing is settled are left out: their next is the lane itself. `lanes` 1 is the whole origin. */
   origin_watermarks: { params: { origins: readonly string[]; lanes: number }; row: WatermarkRow }

@@ -1,7 +1,8 @@
 // What a process shows over HTTP, asked by real HTTP.
 
 import { afterEach, describe, expect, it } from 'vitest'
-import { HealthServer, ListenError } from '../../src/api/health.ts'
+import { HealthServer } from '../../src/api/health.ts'
+import { ListenError } from '../../src/api/listening.ts'
 import { readinessOf } from '../../src/api/readiness.ts'
 import type { Observed, Sample } from '../../src/telemetry.ts'
 import { HOSTILE, RAW_CONTROL } from '../cli/heard.ts'

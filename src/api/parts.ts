@@ -1,0 +1,117 @@
+// What the API is built from: ports that the parts of a process fill. All but the store may be absent, and the routes
+// that need them then say so.
+
+import type { RevocationDesk } from '../respond/revoke-desk.ts'
+import type { Store } from '../store/store.ts'
+import type { Log, Observed } from '../telemetry.ts'
+
+/** Where and for whom the API answers. */
+export interface ApiSettings {
+  listen: { host: string; port: number }
+  /** Of the process, for people and for metrics: `serve`, `api`. */
+  name: string
+  version: string
+  /** Holds `tokens.json` (hashes) and `token` (the first administrator's, in clear, 0600); made if absent. */
+  directory: string
+  /** Names in the Host header that are ours, beside loopback names and the address that is listened at. */
+  hosts: readonly string[]
+  /**
+   * Said by the operator: what speaks TLS stands in front. Without it nothing but loopback is listened at. The
+   * addresses of the proxies whose X-Forwarded-For is believed; empty for none.
+   */
+  proxy: { said: boolean; addresses: readonly string[] }
+}
+
+/** What is published while it happens. Ids count up by one within one life of the process. */
+export interface LiveEvent {
+  id: number
+  type: 'alert' | 'delivery' | 'revocation' | 'notice'
+  /** Milliseconds since 1970, wall clock. */
+  at: number
+  data: Record<string, unknown>
+}
+
+/** `Hub` of src/respond/hub.ts. */
+export interface LiveEvents {
+  /** Those after `id` that are still held, oldest first. */
+  since(id: number): LiveEvent[]
+  subscribe(listener: (event: LiveEvent) => void): () => void
+}
+
+export interface DeliveryView {
+  endpoint: string
+  state: 'queued' | 'sending' | 'delivered' | 'dead' | 'held'
+  attempts: number
+  /** Milliseconds since 1970. */
+  nextAt?: number
+  lastError?: string
+}
+
+/** What raises alerts and sends them: `Responder` of src/respond/responder.ts. */
+export interface AlertDesk {
+  /** Newest first; older than the alert `before`. */
+  alerts(options: { limit: number; before?: string }): readonly DeskAlert[]
+  dead(): readonly DeadLetterView[]
+  /** Sends a dead delivery again. @throws Error if there is none of this id */
+  redrive(id: string): Promise<void>
+}
+
+/** An alert as the desk holds it. Times of the data in microseconds, `raisedAt` in milliseconds of the wall clock. */
+export interface DeskAlert {
+  id: string
+  kind: string
+  rule: string
+  agent: string
+  subject: string
+  destination: string
+  port: number
+  ipProto: number
+  first: number
+  last: number
+  flows: number
+  score: number
+  grade: string
+  sentence: string
+  raisedAt: number
+  deliveries: readonly DeliveryView[]
+}
+
+/** A delivery that is tried no more. */
+export interface DeadLetterView {
+  id: string
+  endpoint: string
+  alertId: string
+  attempts: number
+  lastError: string
+  /** Milliseconds since 1970. */
+  diedAt: number
+}
+
+/** Registered agents as they are used now. */
+export interface AgentsView {
+  /** Milliseconds since 1970. */
+  loadedAt: number
+  /** Why the last edit is not used: `agents/invoice.yaml:7:3: …`; undefined if it is. */
+  problem?: string
+  agents: readonly {
+    id: string
+    owner: string
+    purpose: string
+    environment: string
+    state: string
+    scopeVersion: string
+    /** Microseconds; a flow that starts at or after it has nothing in scope. */
+    expires: number | null
+  }[]
+}
+
+export interface ApiParts {
+  store: Pick<Store, 'query'>
+  hub: LiveEvents
+  responder?: AlertDesk
+  revocations?: RevocationDesk
+  agents: () => AgentsView
+  /** May change while the API runs. */
+  observed: Iterable<Observed>
+  log: Log
+}

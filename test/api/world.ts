@@ -1,0 +1,112 @@
+// A small world for tests of the API: a real store with a few judged flows, a server on loopback, and one who asks.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { type Api, startApi } from '../../src/api/api.ts'
+import type { AgentsView, ApiParts, ApiSettings, LiveEvent } from '../../src/api/parts.ts'
+import { openStore, type Store } from '../../src/store/store.ts'
+import type { Observed } from '../../src/telemetry.ts'
+import { AGENT } from '../store/samples.ts'
+
+export const AGENTS: AgentsView = {
+  loadedAt: Date.UTC(2026, 0, 5, 8),
+  agents: [
+    {
+      id: AGENT,
+      owner: 'finance@corp.example',
+      purpose: 'reads invoices',
+      environment: 'production',
+      state: 'active',
+      scopeVersion: '7',
+      expires: null,
+    },
+  ],
+}
+
+/** Publishes to whoever listens, and remembers the last hundred. */
+export class TestHub {
+  readonly #ring: LiveEvent[] = []
+  readonly #listeners = new Set<(event: LiveEvent) => void>()
+  #last = 0
+
+  publish(type: LiveEvent['type'], data: Record<string, unknown>): LiveEvent {
+    const event = { id: ++this.#last, type, at: Date.now(), data }
+    this.#ring.push(event)
+    if (this.#ring.length > 100) this.#ring.shift()
+    for (const listener of this.#listeners) listener(event)
+    return event
+  }
+
+  since(id: number): LiveEvent[] {
+    return this.#ring.filter((event) => event.id > id)
+  }
+
+  subscribe(listener: (event: LiveEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  get listeners(): number {
+    return this.#listeners.size
+  }
+}
+
+export interface World {
+  api: Api
+  store: Store
+  hub: TestHub
+  directory: string
+  /** The first administrator's. */
+  token: string
+  /** Lines of the log. */
+  said: { level: string; message: string; fields: Readonly<Record<string, unknown>> | undefined }[]
+  observed: Set<Observed>
+  get(path: string, init?: RequestInit): Promise<Response>
+  close(): Promise<void>
+}
+
+/** Starts all of it. What is not given is as in a process that has nothing to do yet. */
+export async function openWorld(
+  settings: Partial<ApiSettings> = {},
+  parts: Partial<ApiParts> = {},
+): Promise<World> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-api-'))
+  const store = await openStore({ kind: 'temporary' })
+  const hub = new TestHub()
+  const said: World['said'] = []
+  const observed = new Set<Observed>()
+  const api = await startApi(
+    {
+      listen: { host: '127.0.0.1', port: 0 },
+      name: 'serve',
+      version: '0.0.0',
+      directory,
+      hosts: [],
+      proxy: { said: false, addresses: [] },
+      ...settings,
+    },
+    {
+      store,
+      hub,
+      agents: () => AGENTS,
+      observed,
+      log: (level, message, fields) => said.push({ level, message, fields }),
+      ...parts,
+    },
+  )
+  const token = readFileSync(path.join(directory, 'token'), 'utf8').trim()
+  return {
+    ...{ api, store, hub, directory, token, said, observed },
+    get: (where, init = {}) =>
+      fetch(`${api.address}${where}`, {
+        ...init,
+        headers: { authorization: `Bearer ${token}`, ...init.headers },
+      }),
+    close: async () => {
+      await api.close()
+      await store.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
