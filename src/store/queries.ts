@@ -2,6 +2,7 @@
 // 1970 as in src/block.ts, protocols are IANA numbers, addresses are text. `limit` bounds the rows.
 
 import type { Grade, NameProof, NameSource, Side, TableName, Verdict } from '../flow.ts'
+import type { ApiQueries } from './api-queries.ts'
 
 /** A flow as far as it is needed to find it again. */
 export interface FlowRow {
@@ -319,15 +320,6 @@ export interface SocDestinationRow extends HourSums {
   last_hour: number
 }
 
-/** What an agent did, and when it was last heard of; see the query. */
-export interface ApiAgentRow {
-  agent: string
-  judgements: number
-  out_of_scope: number
-  findings: number
-  seen: number
-}
-
 /** A sum by hour that is not what the judgements beneath add up to. */
 export interface AuditHourRow {
   chunk_id: string
@@ -354,7 +346,7 @@ interface Limited {
 }
 
 /** What each query takes and gives. */
-export interface StoreQueries {
+export interface StoreQueries extends ApiQueries {
   report_totals: { params: OfRun; row: TotalsRow }
   report_verdicts: { params: OfRun; row: VerdictRow }
   report_agents: { params: OfRun; row: AgentRow }
@@ -376,7 +368,6 @@ export interface StoreQueries {
   soc_by_agent: { params: Span & Limited; row: SocAgentRow }
   /** An empty agent means any. */
   soc_by_destination: { params: Span & Limited & { agent: string }; row: SocDestinationRow }
-  api_agents: { params: Limited & { from: number; recent: number }; row: ApiAgentRow }
   audit_hours: { params: Limited; row: AuditHourRow }
   /** Lanes of which nothing is settled are left out: their next is the lane itself. `lanes` 1 is the whole origin. */
   origin_watermarks: { params: { origins: readonly string[]; lanes: number }; row: WatermarkRow }
