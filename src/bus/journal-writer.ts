@@ -48,6 +48,8 @@ interface Waiting {
   reject: (error: unknown) => void
 }
 
+/** A segment that is not full and holds nothing but what is done with may take so much; more is given back. */
+const SPARE_BYTES = 1 << 20
 /** Most bytes that are written at once. */
 const GROUP_BYTES = 8 << 20
 
@@ -159,6 +161,9 @@ export class JournalWriter {
       this.segments.shift()
       await this.#disk.remove(path.join(this.#directory, first.name))
     }
+    // Others may be short of what it takes; while something is written, it is needed.
+    const spare = (this.#active?.segment.durable ?? 0) > SPARE_BYTES
+    if (spare && this.#flushing === undefined) await this.#letGoOfDone()
     this.#wakeForRoom?.()
   }
 

@@ -44,13 +44,16 @@ export class Spool {
   static async open(settings: SpoolSettings, log: Log): Promise<Spool> {
     const damages: Trouble[] = []
     let toldFull = Number.NEGATIVE_INFINITY
+    let untold = false
     const tell = (trouble: Trouble) => {
       if (trouble.kind === 'damage' || trouble.kind === 'hole') damages.push(trouble)
       // A full spool that is emptied slowly is full again and again.
       if (trouble.kind === 'full') {
-        if (performance.now() - toldFull < TELL_FULL_MILLIS) return
+        untold = performance.now() - toldFull < TELL_FULL_MILLIS
+        if (untold) return
         toldFull = performance.now()
       }
+      if (trouble.kind === 'recovered' && untold) return
       tellTrouble(log, 'spool', trouble)
     }
     const { directory, maxBytes } = settings

@@ -347,6 +347,22 @@ describe('a disk that fails', () => {
 })
 
 describe('room', () => {
+  test('what is done with is given back, though its segment is not full', async () => {
+    const sizes = { segmentBytes: 8 << 20, maxBytes: 64 << 20 }
+    const { journal } = await open(fresh(), sizes)
+    const sink = journal.sink()
+    const claim = await firstClaim(journal.source())
+    for (const round of [1n, 2n]) {
+      await sink.send({ key: 'probe/0', bytes: Buffer.alloc(3 << 20, Number(round)) })
+      expect(journal.counters.bytes).toBeGreaterThan(3 << 20)
+      const [one] = await take(claim, 1)
+      expect(one?.bytes[0]).toBe(Number(round))
+      await claim.commit(round)
+      expect(journal.counters.bytes).toBe(0)
+    }
+    await journal.close()
+  })
+
   test('a full journal waits for its consumer, and loses its segments only to commits', async () => {
     const directory = fresh()
     const { journal, troubles } = await open(directory, { segmentBytes: 5000, maxBytes: 20_000 })

@@ -8,17 +8,22 @@ import { FLOWS_MAX, trials } from './trial.ts'
 
 /** Arrivals that are held throughout, in flows a second. */
 const HELD = 10_000
+/** A backlog that is worth to be timed, in seconds of arrivals. */
+const BACKLOG_SECONDS = 10
 
 /**
  * The fault is over: waits until what came meanwhile is stored.
  * @param arrivalsPerSecond flows a second that arrived until then
- * @returns seconds, and flows a second while the backlog was drained
+ * @returns seconds, and flows a second while the backlog was drained, if there was one
  */
 async function drain(arena: Arena, arrivalsPerSecond = HELD) {
   const before = (await arena.stored()) ?? 0
   const began = performance.now()
   const recoverySeconds = await arena.settled()
-  const drainedPerSecond = (arena.flows - before) / ((performance.now() - began) / 1000)
+  const backlog = arena.flows - before
+  // Less than that is stored before one could speak of speed.
+  if (backlog < BACKLOG_SECONDS * arrivalsPerSecond) return { recoverySeconds }
+  const drainedPerSecond = backlog / ((performance.now() - began) / 1000)
   return { recoverySeconds, drainedPerSecond, arrivalsPerSecond }
 }
 
