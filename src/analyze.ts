@@ -7,22 +7,30 @@
 // What is kept between chunks (judgement-book.ts) changes no answer, and no clock is read: the same chunk and snapshot give the same bytes, on
 // any thread. Flows that show the same share one Judgement, so the work per flow is two address lookups and a key.
 
-import type { Block } from './block.ts'
+import { AddressFacts, addressWords } from './address-facts.ts'
+import type { Block, Words } from './block.ts'
 import { decodeChunk } from './chunk.ts'
 import { decidingRows, EVIDENCE_COLUMNS, type EvidenceColumns, FlowTotals } from './deciding.ts'
-import { addressKind, registrableName } from './detect/destination.ts'
-import { endpointOfAddress, endpointOfName } from './detect/unregistered.ts'
+import { registrableName } from './detect/destination.ts'
+import { endpointOfName } from './detect/unregistered.ts'
 import type { Handshake, NameProof, NameSource } from './flow.ts'
-import { type Attribution, attribute } from './identity/attribution.ts'
+import type { Agent } from './identity/agent.ts'
+import {
+  type Attribution,
+  attributionOf,
+  type Claimants,
+  claimants,
+  NOBODY,
+  UNKNOWN,
+} from './identity/attribution.ts'
 import { isHostName } from './identity/domain-name.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
 import { type End, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
 import { JudgementBook } from './judgement-book.ts'
 import { decodeBlock } from './native-read.ts'
-import { type Interned, type Outcome, OutcomeWriter } from './outcome.ts'
+import { type Outcome, OutcomeWriter, type RowFacts } from './outcome.ts'
 import { portCounts } from './scope/matcher.ts'
-import { type NameEvidence, nameEvidence } from './scope/name-evidence.ts'
-import { peerClass } from './scope/policy.ts'
+import { type NameEvidence, NO_NAME, nameEvidence } from './scope/name-evidence.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export type { Outcome } from './outcome.ts'
@@ -37,13 +45,17 @@ const TCP = 6
  */
 export function analyze(chunk: Uint8Array, snapshot: Snapshot, ruling: number): Outcome {
   const native = decodeChunk(chunk).parts.get('flow_records')
-  if (native === undefined) return new OutcomeWriter(snapshot.agents, ruling, 0).outcome(0)
-  const flows = decodeBlock(native, EVIDENCE_COLUMNS)
+  const bench = benchOf(snapshot)
+  const { agents, book } = bench
+  book.begin()
+  if (native === undefined) return new OutcomeWriter(agents, book.words, ruling, 0).outcome(0)
+  const flows = decodeBlock(native, EVIDENCE_COLUMNS, bench.takeBlock())
   const totals = new FlowTotals(flows)
   const rows = decidingRows(flows, totals)
-  const out = new OutcomeWriter(snapshot.agents, ruling, rows.length)
-  const judge = new Judge(snapshot, flows, totals, out)
-  for (const row of rows) judge.flow(row)
+  const out = new OutcomeWriter(agents, book.words, ruling, rows.length)
+  const judge = new Judge(snapshot, bench, flows, totals, out)
+  for (let i = 0; i < rows.length; i++) judge.flow(rows[i]!)
+  bench.keepBlock(flows)
   return out.outcome(rows.length)
 }
 
@@ -57,14 +69,42 @@ interface KnownName {
   endpoint: Endpoint | undefined
 }
 
-const books = new WeakMap<Snapshot, JudgementBook>()
+/** Largest block whose memory is kept for the next chunk: four times what a chunk of ours has. */
+const KEPT_ROWS_MAX = 32_768
 
-/** Nobody outside knows the agents' files, so their hash is secret enough to hash with. */
-function bookOf(snapshot: Snapshot): JudgementBook {
-  let book = books.get(snapshot)
-  if (book === undefined) books.set(snapshot, (book = new JudgementBook(snapshot.hash)))
-  book.begin()
-  return book
+/** What serves one chunk after the other under a snapshot. It holds nothing of a chunk. */
+class Bench {
+  /** By id. */
+  readonly agents: ReadonlyMap<string, Agent>
+  readonly addresses: AddressFacts
+  readonly book: JudgementBook
+  #block: Block<EvidenceColumns> | undefined
+
+  constructor(snapshot: Snapshot) {
+    this.agents = new Map(snapshot.agents.map((agent) => [agent.id, agent]))
+    this.addresses = new AddressFacts(snapshot)
+    // Nobody outside knows the agents' files, so their hash is secret enough to hash with.
+    this.book = new JudgementBook(snapshot.hash)
+  }
+
+  /** Memory for a chunk's evidence. Whoever does not bring it back leaves none for the next. */
+  takeBlock(): Block<EvidenceColumns> | undefined {
+    const block = this.#block
+    this.#block = undefined
+    return block
+  }
+
+  keepBlock(block: Block<EvidenceColumns>): void {
+    if (block.capacity <= KEPT_ROWS_MAX) this.#block = block
+  }
+}
+
+const benches = new WeakMap<Snapshot, Bench>()
+
+function benchOf(snapshot: Snapshot): Bench {
+  let bench = benches.get(snapshot)
+  if (bench === undefined) benches.set(snapshot, (bench = new Bench(snapshot)))
+  return bench
 }
 
 const SIDE_NUMBERS = { none: 0, orig: 1, resp: 2 } as const
@@ -75,74 +115,96 @@ const BITS_MAX = 30
 /** Judges the flows of one block, and remembers what it has worked out. */
 class Judge {
   readonly #snapshot: Snapshot
+  readonly #addresses: AddressFacts
+  readonly #book: JudgementBook
   readonly #flows: Block<EvidenceColumns>
   readonly #totals: FlowTotals
   readonly #out: OutcomeWriter
-  readonly #interned: Interned[] = []
+  /** Addresses as words. */
+  readonly #origWords: Int32Array
+  readonly #respWords: Int32Array
   readonly #names = new Map<string, KnownName>()
   /** Codes of the name that was looked up last, which is often the next one, too. */
   readonly #nameCodes = new Int32Array(4).fill(-1)
   #lastName: KnownName | undefined
   /** Numbers of the book, by the block's codes; -1: not asked for yet. */
   readonly #handshakes: Int32Array
-  readonly #book: JudgementBook
+  /** Who is meant, by the block's codes. */
+  readonly #users: Claimants[]
+  readonly #interfaces: Claimants[]
+  /** Codes of words in this block, -1 if it does not have them. */
+  readonly #completed: number
+  readonly #sides: { readonly orig: number; readonly resp: number }
+  /** Filled again for each flow, and for each row. */
+  readonly #seen: Sighting
+  readonly #facts: RowFacts
 
   constructor(
     snapshot: Snapshot,
+    bench: Bench,
     flows: Block<EvidenceColumns>,
     totals: FlowTotals,
     out: OutcomeWriter,
   ) {
+    const { columns: c, rows } = flows
+    const { proxyUsers, interfaces } = snapshot.owners
     this.#snapshot = snapshot
+    this.#addresses = bench.addresses
+    this.#book = bench.book
     this.#flows = flows
     this.#totals = totals
     this.#out = out
-    this.#book = bookOf(snapshot)
-    this.#handshakes = new Int32Array(flows.columns.handshake.values.length).fill(-1)
+    this.#origWords = addressWords(c.orig_h, rows)
+    this.#respWords = addressWords(c.resp_h, rows)
+    this.#handshakes = new Int32Array(c.handshake.values.length).fill(-1)
+    this.#users = claimantsOfWords(c.proxy_user, proxyUsers)
+    this.#interfaces = claimantsOfWords(c.interface_id, interfaces)
+    this.#completed = c.handshake.values.indexOf('completed')
+    this.#sides = {
+      orig: c.interface_side.values.indexOf('orig'),
+      resp: c.interface_side.values.indexOf('resp'),
+    }
+    this.#seen = noSighting()
+    this.#facts = noFacts(c.flow_id, c.resp_h)
   }
 
   flow(row: number): void {
     const c = this.#flows.columns
-    const orig = this.#end(row, 'orig')
-    const resp = this.#end(row, 'resp')
+    const seen = this.#seen
+    const { orig, resp } = seen
     const known = this.#name(row)
-    const seen: Sighting = {
-      ts: c.ts[row]!,
-      protocol: c.ip_proto[row]!,
-      origPort: c.orig_p[row]!,
-      respPort: c.resp_p[row]!,
-      directionSure: c.direction_sure[row] === 1,
-      handshake: c.handshake.get(row) as Handshake,
-      name: known.evidence,
-      endpoint: known.endpoint ?? endpointOfAddress(this.#snapshot.endpoints, c.resp_h, row * 16),
-      orig,
-      resp,
-    }
-    const owned = orig.owner.agents.length > 0 || resp.owner.agents.length > 0
-    if (orig.owner.agents.length > 0) this.#side(row, seen, known, 'orig')
-    if (resp.owner.agents.length > 0) this.#side(row, seen, known, 'resp')
-    if (!owned) this.#side(row, seen, known, 'none')
+    seen.ts = c.ts[row]!
+    seen.protocol = c.ip_proto[row]!
+    seen.origPort = c.orig_p[row]!
+    seen.respPort = c.resp_p[row]!
+    seen.directionSure = c.direction_sure[row] === 1
+    seen.handshake = c.handshake.get(row) as Handshake
+    seen.name = known.evidence
+    // Who shows a user name to a proxy is the one who opened the flow.
+    const user = this.#users[c.proxy_user.codes[row]!]!
+    this.#fillEnd(orig, row, this.#addresses.find(this.#origWords, c.orig_h, row), 'orig', user)
+    const slot = this.#addresses.find(this.#respWords, c.resp_h, row)
+    this.#fillEnd(resp, row, slot, 'resp', NOBODY)
+    seen.endpoint = known.endpoint ?? this.#addresses.endpoints[slot]
+    const ofOrig = orig.owner.agents.length > 0
+    const ofResp = resp.owner.agents.length > 0
+    if (ofOrig) this.#side(row, known, 'orig')
+    if (ofResp) this.#side(row, known, 'resp')
+    if (!ofOrig && !ofResp) this.#side(row, known, 'none')
   }
 
-  #end(row: number, side: 'orig' | 'resp'): End {
+  #fillEnd(end: End, row: number, slot: number, side: 'orig' | 'resp', user: Claimants): void {
     const c = this.#flows.columns
-    const address = side === 'orig' ? c.orig_h : c.resp_h
-    const at = row * 16
+    const { owners } = this.#snapshot
     const decided = c.decided_at[row]!
-    const owner: Attribution = attribute(this.#snapshot.owners, {
-      // Who shows a user name to a proxy is the one who opened the flow.
-      proxyUser: side === 'orig' ? c.proxy_user.get(row) : '',
-      interfaceId: c.interface_side.get(row) === side ? c.interface_id.get(row) : '',
-      address,
-      at,
-      time: decided === 0 ? c.ts[row]! : decided,
-      handshake: c.ip_proto[row] === TCP && c.handshake.get(row) === 'completed',
-    })
-    return {
-      owner,
-      class: peerClass(this.#snapshot.scopes, address, at),
-      kind: addressKind(address, at),
-    }
+    const time = decided === 0 ? c.ts[row]! : decided
+    const atSide = c.interface_side.codes[row] === this.#sides[side]
+    const port = atSide ? this.#interfaces[c.interface_id.codes[row]!]! : NOBODY
+    const address = claimants(owners, this.#addresses.ownerPrefixes[slot]!, time)
+    const handshake = c.ip_proto[row] === TCP && c.handshake.codes[row] === this.#completed
+    end.owner = attributionOf(owners, user, port, address, handshake)
+    end.class = this.#addresses.classes[slot]!
+    end.kind = this.#addresses.kinds[slot]!
   }
 
   #name(row: number): KnownName {
@@ -182,50 +244,55 @@ class Judge {
   }
 
   /** Judges one side (`none`: neither end is an agent's) and writes it. */
-  #side(row: number, seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): void {
+  #side(row: number, known: KnownName, side: 'orig' | 'resp' | 'none'): void {
     const c = this.#flows.columns
-    const interned = this.#judged(row, seen, known, side)
-    const { judgement } = interned
-    const peers = side === 'resp' ? c.orig_h : c.resp_h
-    const peerAddress = this.#book.addresses.text(peers, row * 16)
+    const seen = this.#seen
+    const ofResp = side === 'resp'
+    const number = this.#judged(row, known, side)
+    const judgement = this.#book.at(number)
+    let place = this.#book.place(number)
+    if (place < 0) {
+      place = this.#out.intern(number, judgement)
+      this.#book.put(number, place)
+    }
+    const facts = this.#facts
+    facts.row = row
+    facts.ts = seen.ts
+    facts.peers = ofResp ? c.orig_h : c.resp_h
+    facts.protocol = seen.protocol
     // The name is the responder's: it says nothing of who connects to an agent.
-    const { origBytes, respBytes } = this.#totals
-    const named = side !== 'resp' && !judgement.turned && known.destination !== ''
-    this.#out.add(interned, {
-      flowIds: c.flow_id,
-      row,
-      ts: seen.ts,
-      peers,
-      protocol: seen.protocol,
-      destination: named ? known.destination : peerAddress,
-      peerName: named ? known.evidence.name : '',
-      peerAddress,
-      subject: judgement.finding
-        ? this.#book.addresses.text(side === 'resp' ? c.resp_h : c.orig_h, row * 16)
-        : '',
-      handshake: seen.handshake,
-      endpoint: seen.endpoint,
-      records: this.#totals.records[row]!,
-      bytesOut: (side === 'resp' ? respBytes : origBytes)[row]!,
-      bytesIn: (side === 'resp' ? origBytes : respBytes)[row]!,
-    })
+    const named = !ofResp && !judgement.turned && known.destination !== ''
+    facts.peerName = named ? known.evidence.name : ''
+    if (!named || judgement.finding) facts.peerAddress = this.#text(row, ofResp ? 'orig' : 'resp')
+    facts.destination = named ? known.destination : facts.peerAddress
+    const { records, origBytes, respBytes } = this.#totals
+    facts.records = records[row]!
+    facts.bytesOut = (ofResp ? respBytes : origBytes)[row]!
+    facts.bytesIn = (ofResp ? origBytes : respBytes)[row]!
+    if (judgement.finding) {
+      facts.subject = this.#text(row, ofResp ? 'resp' : 'orig')
+      facts.handshake = seen.handshake
+      facts.endpoint = seen.endpoint
+    }
+    this.#out.add(place, facts)
   }
 
-  /** The judgement, made now or earlier, as this block's writer knows it. */
-  #judged(row: number, seen: Sighting, known: KnownName, side: 'orig' | 'resp' | 'none'): Interned {
+  /** An address in words. */
+  #text(row: number, side: 'orig' | 'resp'): string {
+    const c = this.#flows.columns
+    return side === 'orig'
+      ? this.#addresses.text(this.#origWords, c.orig_h, row)
+      : this.#addresses.text(this.#respWords, c.resp_h, row)
+  }
+
+  /** The number of the judgement, which is made now or was made earlier. */
+  #judged(row: number, known: KnownName, side: 'orig' | 'resp' | 'none'): number {
     const book = this.#book
+    const seen = this.#seen
     this.#fillKey(row, seen, known, side)
-    let number = book.find()
-    if (number < 0)
-      number = book.add(
-        side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side),
-      )
-    let place = book.place(number)
-    if (place < 0) {
-      place = this.#interned.push(this.#out.intern(book.at(number))) - 1
-      book.put(number, place)
-    }
-    return this.#interned[place]!
+    const number = book.find()
+    if (number >= 0) return number
+    return book.add(side === 'none' ? judgeUnowned(seen) : judgeSide(this.#snapshot, seen, side))
   }
 
   /** All that a judgement depends on, in numbers: flows with one key are judged alike. */
@@ -279,5 +346,47 @@ class Judge {
     for (const agent of owner.agents)
       if (portCounts(scopes[agent]!, turned, protocol, origPort)) return true
     return false
+  }
+}
+
+/** Whom each word of a column means; the empty one nobody. */
+function claimantsOfWords(column: Words, meant: ReadonlyMap<string, Claimants>): Claimants[] {
+  return column.values.map((word) => (word !== '' && meant.get(word)) || NOBODY)
+}
+
+/** To be filled. */
+function noSighting(): Sighting {
+  const end = (): End => ({ owner: UNKNOWN, class: -1, kind: 'public' })
+  return {
+    ts: 0,
+    protocol: 0,
+    origPort: 0,
+    respPort: 0,
+    directionSure: false,
+    handshake: 'unseen',
+    name: NO_NAME,
+    endpoint: undefined,
+    orig: end(),
+    resp: end(),
+  }
+}
+
+/** To be filled. */
+function noFacts(flowIds: Uint8Array, peers: Uint8Array): RowFacts {
+  return {
+    flowIds,
+    row: 0,
+    ts: 0,
+    peers,
+    protocol: 0,
+    destination: '',
+    peerName: '',
+    peerAddress: '',
+    subject: '',
+    handshake: 'unseen',
+    endpoint: undefined,
+    records: 0,
+    bytesOut: Number.NaN,
+    bytesIn: Number.NaN,
   }
 }

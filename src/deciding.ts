@@ -52,27 +52,40 @@ export function decidingRows(flows: Block<EvidenceColumns>, totals?: FlowTotals)
     packed[row] = high * BLOCK_ROWS_MAX + row
   }
   packed.sort()
-  const chosen: number[] = []
-  /** Representatives of the run of rows that agree in those 33 bits: almost always one flow. */
-  let run: number[] = []
-  let runBits = -1
-  for (const value of packed) {
-    const bits = Math.floor(value / BLOCK_ROWS_MAX)
-    const row = value % BLOCK_ROWS_MAX
-    if (bits !== runBits) {
-      for (const representative of run) chosen.push(representative)
-      run = []
-      runBits = bits
+  const chosen = new Uint32Array(flows.rows)
+  let count = 0
+  // Runs of rows that agree in those 33 bits: almost always one row.
+  for (let first = 0; first < packed.length; ) {
+    const bits = Math.floor(packed[first]! / BLOCK_ROWS_MAX)
+    let end = first + 1
+    while (end < packed.length && packed[end]! < (bits + 1) * BLOCK_ROWS_MAX) end++
+    const base = bits * BLOCK_ROWS_MAX
+    if (end === first + 1) chosen[count++] = packed[first]! - base
+    else {
+      const rows = Array.from(packed.subarray(first, end), (value) => value - base)
+      for (const row of representatives(flows, rows, totals)) chosen[count++] = row
     }
-    const i = run.findIndex((other) => sameFlow(flow_id, row, other))
-    if (i < 0) run.push(row)
-    else if (precedes(flows, row, run[i]!)) {
-      totals?.add(row, run[i]!)
-      run[i] = row
-    } else totals?.add(run[i]!, row)
+    first = end
   }
-  for (const representative of run) chosen.push(representative)
-  return Uint32Array.from(chosen).sort()
+  return chosen.subarray(0, count).sort()
+}
+
+/** One of these rows for each distinct flow. */
+function representatives(
+  flows: Block<EvidenceColumns>,
+  rows: readonly number[],
+  totals: FlowTotals | undefined,
+): number[] {
+  const chosen: number[] = []
+  for (const row of rows) {
+    const i = chosen.findIndex((other) => sameFlow(flows.columns.flow_id, row, other))
+    if (i < 0) chosen.push(row)
+    else if (precedes(flows, row, chosen[i]!)) {
+      totals?.add(row, chosen[i]!)
+      chosen[i] = row
+    } else totals?.add(chosen[i]!, row)
+  }
+  return chosen
 }
 
 /** Records and bytes of the flows of a block: begun with those of each row, and added up as rows meet. */

@@ -1,10 +1,10 @@
 // What was worked out under a snapshot, so that it is not worked out again for each chunk: judgements by all that they
-// depend on, and addresses as text. It holds nothing that is a chunk's own, and changes no answer; it is emptied when
-// it is large. Keys are numbers, because a text for each flow would cost more than judging it.
+// depend on, and their words. It holds nothing that is a chunk's own, and changes no answer; it is emptied when it is
+// large. Keys are numbers, because a text for each flow would cost more than judging it.
 
-import { formatAddress } from './address.ts'
 import { HashIndex } from './hash-index.ts'
 import type { Judgement } from './judge.ts'
+import { JudgementWords } from './judgement-words.ts'
 import { keyedHash } from './keyed-hash.ts'
 
 /** Words of a key. */
@@ -12,16 +12,20 @@ export const KEY_WORDS = 11
 /** Judgements, and texts, with which a chunk may begin; it may add some thousands. */
 const JUDGEMENTS_MAX = 65_536
 const TEXTS_MAX = 65_536
+/** Judgements that are found without the secret's hash, which costs more than all else here; a power of two. */
+const NEAR = 1 << 13
 
 export class JudgementBook {
   /** To be filled by whoever asks. */
   readonly key: Int32Array = new Int32Array(KEY_WORDS)
-  readonly addresses = new AddressTexts()
+  readonly words: JudgementWords = new JudgementWords()
   readonly #secret: Int32Array
   #judgements: Judgement[] = []
   #words = new Int32Array(1024 * KEY_WORDS)
   #index = new HashIndex()
   #texts = new Map<string, number>()
+  /** Numbers + 1 by a plain hash of the key: whoever makes keys collide here is sent to the index. */
+  readonly #near = new Int32Array(NEAR)
   /** Per judgement: which chunk wrote it last, and its place there. */
   #chunkOf = new Int32Array(1024)
   #placeOf = new Int32Array(1024)
@@ -37,11 +41,14 @@ export class JudgementBook {
   /** Another chunk begins: places of the one before are forgotten. */
   begin(): void {
     this.#chunk++
+    this.words.begin()
     if (this.#judgements.length < JUDGEMENTS_MAX && this.#texts.size < TEXTS_MAX) return
     this.#judgements = []
     this.#index = new HashIndex()
     this.#texts = new Map()
     this.#chunkOf.fill(0)
+    this.#near.fill(0)
+    this.words.clear()
   }
 
   /** A number for a text; equal texts have equal ones until the next `begin`, and often longer. */
@@ -53,6 +60,18 @@ export class JudgementBook {
 
   /** The number of the judgement of `key`, or -1. */
   find(): number {
+    const { key } = this
+    let hash = 0
+    for (let i = 0; i < KEY_WORDS; i++) hash = Math.imul(hash ^ key[i]!, 0x9e3779b1)
+    const slot = (hash ^ (hash >>> 16)) & (NEAR - 1)
+    const near = this.#near[slot]! - 1
+    if (near >= 0 && this.#isKeyOf(near)) return near
+    const number = this.#seek()
+    this.#near[slot] = number + 1
+    return number
+  }
+
+  #seek(): number {
     const index = this.#index
     for (
       let slot = index.first(keyedHash(this.key, KEY_WORDS, this.#secret));
@@ -106,24 +125,4 @@ function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(array.length * 2)
   larger.set(array)
   return larger
-}
-
-/** Texts of addresses, remembered by place: an address that comes again soon costs a comparison. */
-class AddressTexts {
-  static readonly slots = 16_384
-  readonly #bytes = new Uint8Array(AddressTexts.slots * 16)
-  readonly #texts: string[] = new Array<string>(AddressTexts.slots).fill('')
-
-  text(bytes: Uint8Array, at: number): string {
-    let hash = 0
-    for (let i = 0; i < 16; i++) hash = (Math.imul(hash, 31) + bytes[at + i]!) | 0
-    const slot = (hash ^ (hash >>> 16)) & (AddressTexts.slots - 1)
-    let same = this.#texts[slot] !== ''
-    for (let i = 0; same && i < 16; i++) same = this.#bytes[slot * 16 + i] === bytes[at + i]
-    if (!same) {
-      this.#bytes.set(bytes.subarray(at, at + 16), slot * 16)
-      this.#texts[slot] = formatAddress(bytes, at)
-    }
-    return this.#texts[slot]!
-  }
 }

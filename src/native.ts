@@ -63,6 +63,21 @@ class Writer {
     this.at += bytes.length
   }
 
+  byte(value: number): void {
+    this.reserve(1)
+    this.bytes[this.at++] = value
+  }
+
+  /** Some bytes of a buffer. */
+  copy(from: Buffer, start: number, length: number): void {
+    this.reserve(length)
+    const { bytes, at } = this
+    // Most of them are short: a call would cost more than the loop.
+    if (length < 64) for (let i = 0; i < length; i++) bytes[at + i] = from[start + i]!
+    else from.copy(bytes, at, start, start + length)
+    this.at = at + length
+  }
+
   /** Elements of a typed array as they lie in memory. */
   elements(array: Uint16Array | Uint32Array | Float64Array, rows: number): void {
     if (!LITTLE_ENDIAN) throw new Error('big-endian hosts are not supported')
@@ -175,30 +190,36 @@ function writeTexts(out: Writer, { starts, lengths, bytes, weight }: Texts, rows
     const start = starts[row]!
     const length = lengths[row]!
     out.varuint(length)
-    const { bytes: to, at } = out
-    // Ids are short: a call would cost more than the loop.
-    if (length < 64) for (let i = 0; i < length; i++) to[at + i] = bytes[start + i]!
-    else bytes.copy(to, at, start, start + length)
-    out.at += length
+    out.copy(bytes, start, length)
   }
 }
 
+/** Where the lists of a column are put together. */
+const lists = new Writer(1 << 12)
+
 function writeLists(out: Writer, held: WordLists | NumberLists, rows: number): void {
   if (held.values.length === 1) return out.zeros(rows * 8)
+  const { codes } = held
+  const { values } = held as { values: readonly (readonly (string | number)[])[] }
+  const lengths = Uint32Array.from(values, (list) => list.length)
   let end = 0
   const ends = new Float64Array(rows)
-  for (let i = 0; i < rows; i++) ends[i] = end += held.get(i).length
+  for (let i = 0; i < rows; i++) ends[i] = end += lengths[codes[i]!]!
   out.int64s(ends, rows)
-  const encoded = (held.values as readonly (readonly (string | number)[])[]).map((list) => {
-    const part = new Writer(64)
+  // Each distinct list once, one after the other; where each begins.
+  const starts = new Uint32Array(values.length + 1)
+  lists.at = 0
+  for (const [code, list] of values.entries()) {
+    starts[code] = lists.at
     for (const item of list)
-      if (typeof item === 'string') part.text(item)
-      else part.raw(Uint8Array.of(item))
-    return part.take()
-  })
+      if (typeof item === 'string') lists.text(item)
+      else lists.byte(item)
+  }
+  starts[values.length] = lists.at
+  const { bytes } = lists
   for (let i = 0; i < rows; i++) {
-    const code = held.codes[i]!
-    if (code !== 0) out.raw(encoded[code]!)
+    const start = starts[codes[i]!]!
+    out.copy(bytes, start, starts[codes[i]! + 1]! - start)
   }
 }
 

@@ -15,6 +15,12 @@ import { contentUuid } from './hash.ts'
 import { type Agent, agentName, serviceText, timeText } from './identity/agent.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
 import type { Judgement } from './judge.ts'
+import {
+  type JudgementWords,
+  WORD_COLUMNS,
+  type WordColumn,
+  wordColumns,
+} from './judgement-words.ts'
 import { encodeBlock } from './native.ts'
 
 /** What `analyze` returns. The arrays own their memory and may be transferred. */
@@ -33,7 +39,7 @@ export interface Outcome {
   days: string[]
 }
 
-/** Where one row's facts lie; the rest of the row is its judgement's. */
+/** Where one row's facts lie; the rest of the row is its judgement's. One object may be filled again and again. */
 export interface RowFacts {
   flowIds: Uint8Array
   /** Of the flow's row. */
@@ -43,10 +49,10 @@ export interface RowFacts {
   protocol: number
   /** The other end in words: registrable name or address. */
   destination: string
-  /** The other end's name as it was seen, '' if none; and its address. */
+  /** The other end's name as it was seen, '' if none. */
   peerName: string
+  /** Of a finding: the other end's address, and the judged end's, the originator's for flows that belong to nobody. */
   peerAddress: string
-  /** The originator's address, for flows that belong to nobody. */
   subject: string
   handshake: Handshake
   endpoint: Endpoint | undefined
@@ -56,151 +62,131 @@ export interface RowFacts {
   bytesIn: number
 }
 
-/** A judgement with the dictionary codes of its columns in this block. */
-export interface Interned {
-  readonly judgement: Judgement
-  readonly side: number
-  readonly verdict: number
-  readonly agent: number
-  readonly candidates: number
-  readonly method: number
-  readonly grade: number
-  readonly evidence: number
-  readonly direction: number
-  readonly rule: number
-  readonly scopeVersion: number
-  readonly reasonCodes: number
-  readonly reasonWeights: number
-  readonly reasonEvidence: number
-  /** Codes in the block of findings, if it is one. */
-  readonly finding: {
-    readonly side: number
-    readonly kind: number
-    readonly rule: number
-    readonly agent: number
-    readonly grade: number
-  } | null
-}
-
 const HOUR = 3_600_000_000
 const DAY = 24 * HOUR
 
+/** Columns of one block. */
+const WORDS = WORD_COLUMNS.length
+
+/** Writes the outcome of one chunk. */
 export class OutcomeWriter {
   readonly #judgements: Block<JudgementColumns>
   readonly #findings: Block<FindingColumns> = new Block(FINDING_COLUMNS, 64)
   readonly #agents: ReadonlyMap<string, Agent>
+  readonly #words: JudgementWords
   readonly #ruling: number
+  readonly #columns: readonly WordColumn[]
+  /** Judgements by place, and the codes of their words, WORDS each. */
+  readonly #interned: Judgement[] = []
+  #codes = new Int32Array(256 * WORDS)
+  /** Which judgement each row has. */
+  #places: Uint32Array<ArrayBuffer>
   readonly #alertIds = new Map<string, Uint8Array>()
-  readonly #evidence = new Map<readonly string[], number>()
   readonly #days = new Set<number>()
   #lastDay = Number.NaN
-  readonly #counts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0])) as Record<
-    Verdict,
-    number
-  >
 
-  constructor(agents: readonly Agent[], ruling: number, flows: number) {
-    this.#agents = new Map(agents.map((agent) => [agent.id, agent]))
+  /**
+   * @param agents by id
+   * @param words begun for this writer
+   * @param flows that are to be judged, about
+   */
+  constructor(
+    agents: ReadonlyMap<string, Agent>,
+    words: JudgementWords,
+    ruling: number,
+    flows: number,
+  ) {
+    this.#agents = agents
+    this.#words = words
     this.#ruling = ruling
     this.#judgements = new Block(JUDGEMENT_COLUMNS, Math.max(16, flows + (flows >> 2)))
+    this.#columns = wordColumns(this.#judgements)
+    this.#places = new Uint32Array(this.#judgements.capacity)
   }
 
-  /** Makes a judgement ready to be written any number of times by this writer. */
-  intern(judgement: Judgement): Interned {
-    const c = this.#judgements.columns
-    const { reasons } = judgement
-    return {
-      judgement,
-      side: c.side.code(judgement.side),
-      verdict: c.verdict.code(judgement.verdict),
-      agent: c.agent.code(judgement.agent),
-      candidates: c.candidates.code(judgement.candidates),
-      method: c.method.code(judgement.method),
-      grade: c.grade.code(judgement.grade),
-      evidence: this.#evidenceCode(judgement.evidence),
-      direction: c.direction.code(judgement.direction),
-      rule: c.rule.code(judgement.rule),
-      scopeVersion: c.scope_version.code(judgement.scopeVersion),
-      reasonCodes: c.reason_codes.code(reasons.map(({ code }) => code)),
-      reasonWeights: c.reason_weights.code(reasons.map(({ weight }) => weight)),
-      reasonEvidence: c.reason_evidence.code(reasons.map(({ evidence }) => evidence)),
-      finding: judgement.finding ? this.#internFinding(judgement) : null,
+  /**
+   * Makes a judgement ready to be written any number of times by this writer; its place.
+   * @param number by which `words` knows it
+   */
+  intern(number: number, judgement: Judgement): number {
+    const place = this.#interned.push(judgement) - 1
+    if ((place + 1) * WORDS > this.#codes.length) {
+      const larger = new Int32Array(this.#codes.length * 2)
+      larger.set(this.#codes)
+      this.#codes = larger
     }
-  }
-
-  #internFinding(judgement: Judgement): Interned['finding'] {
-    const c = this.#findings.columns
-    return {
-      side: c.side.code(judgement.side),
-      kind: c.kind.code(judgement.verdict),
-      rule: c.rule.code(judgement.rule),
-      agent: c.agent.code(judgement.agent),
-      grade: c.grade.code(judgement.grade),
-    }
-  }
-
-  /** Few attributions stand behind many judgements: their lists are looked up by identity first. */
-  #evidenceCode(evidence: readonly string[]): number {
-    let code = this.#evidence.get(evidence)
-    if (code === undefined) {
-      code = this.#judgements.columns.evidence.code(evidence)
-      this.#evidence.set(evidence, code)
-    }
-    return code
+    this.#words.codes(number, judgement, this.#columns, this.#codes, place * WORDS)
+    return place
   }
 
   /** Writes the judgement of one side of one flow, and the finding if it is one. */
-  add(interned: Interned, facts: RowFacts): void {
-    const { judgement } = interned
-    const row = this.#judgements.add()
-    const c = this.#judgements.columns
-    for (let i = 0; i < 16; i++) {
-      c.flow_id[row * 16 + i] = facts.flowIds[facts.row * 16 + i]!
-      c.peer[row * 16 + i] = facts.peers[facts.row * 16 + i]!
+  add(place: number, facts: RowFacts): void {
+    const block = this.#judgements
+    const row = block.add()
+    if (row === this.#places.length) {
+      const larger = new Uint32Array(block.capacity)
+      larger.set(this.#places)
+      this.#places = larger
     }
-    c.ruling[row] = this.#ruling
-    c.ts[row] = facts.ts
+    this.#places[row] = place
+    const c = block.columns
+    const { flowIds, peers, ts, records, bytesOut, bytesIn, protocol } = facts
+    const { flow_id, peer } = c
+    for (let i = 0, to = row * 16, from = facts.row * 16; i < 16; i++, to++, from++) {
+      flow_id[to] = flowIds[from]!
+      peer[to] = peers[from]!
+    }
+    c.ts[row] = ts
     c.destination.set(row, facts.destination)
     c.peer_name.set(row, facts.peerName)
-    c.peer_port[row] = judgement.port
-    c.ip_proto[row] = facts.protocol
-    c.score[row] = judgement.score
-    c.records[row] = facts.records
-    c.bytes_out[row] = facts.bytesOut
-    c.bytes_in[row] = facts.bytesIn
-    c.side.codes[row] = interned.side
-    c.verdict.codes[row] = interned.verdict
-    c.agent.codes[row] = interned.agent
-    c.candidates.codes[row] = interned.candidates
-    c.method.codes[row] = interned.method
-    c.grade.codes[row] = interned.grade
-    c.evidence.codes[row] = interned.evidence
-    c.direction.codes[row] = interned.direction
-    c.rule.codes[row] = interned.rule
-    c.scope_version.codes[row] = interned.scopeVersion
-    c.reason_codes.codes[row] = interned.reasonCodes
-    c.reason_weights.codes[row] = interned.reasonWeights
-    c.reason_evidence.codes[row] = interned.reasonEvidence
-    this.#counts[judgement.verdict]++
-    const day = Math.floor(facts.ts / DAY)
+    c.ip_proto[row] = protocol
+    c.records[row] = records
+    c.bytes_out[row] = bytesOut
+    c.bytes_in[row] = bytesIn
+    const day = Math.floor(ts / DAY)
     if (day !== this.#lastDay) this.#days.add((this.#lastDay = day))
-    if (interned.finding === null) return
+    const judgement = this.#interned[place]!
+    if (!judgement.finding) return
     const alertId = this.#alertId(judgement, facts)
     c.alert_id.set(alertId, row * 16)
-    this.#addFinding(judgement, interned.finding, facts, alertId)
+    this.#addFinding(judgement, facts, alertId)
   }
 
   /** Ends the writing. @param flows distinct flows that were judged */
   outcome(flows: number): Outcome {
+    const counts = this.#fill()
     return {
       judgements: encodeBlock(this.#judgements),
       judgementRows: this.#judgements.rows,
       findings: encodeBlock(this.#findings),
       findingRows: this.#findings.rows,
       flows,
-      counts: this.#counts,
+      counts,
       days: [...this.#days].sort((a, b) => a - b).map((day) => timeText(day * DAY).slice(0, 10)),
     }
+  }
+
+  /** What the rows have of their judgements, column by column; how many of them have which verdict. */
+  #fill(): Record<Verdict, number> {
+    const { rows, columns: c } = this.#judgements
+    const places = this.#places
+    const table = this.#codes
+    for (const [word, { codes }] of this.#columns.entries())
+      for (let row = 0; row < rows; row++) codes[row] = table[places[row]! * WORDS + word]!
+    const judgements = this.#interned
+    const used = new Uint32Array(judgements.length)
+    const ports = Uint16Array.from(judgements, ({ port }) => port)
+    const scores = Uint8Array.from(judgements, ({ score }) => score)
+    for (let row = 0; row < rows; row++) {
+      const place = places[row]!
+      c.peer_port[row] = ports[place]!
+      c.score[row] = scores[place]!
+      used[place]!++
+    }
+    c.ruling.fill(this.#ruling, 0, rows)
+    const counts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0]))
+    for (const [place, { verdict }] of judgements.entries()) counts[verdict]! += used[place]!
+    return counts as Record<Verdict, number>
   }
 
   /**
@@ -220,12 +206,7 @@ export class OutcomeWriter {
     return id
   }
 
-  #addFinding(
-    judgement: Judgement,
-    codes: NonNullable<Interned['finding']>,
-    facts: RowFacts,
-    alertId: Uint8Array,
-  ): void {
+  #addFinding(judgement: Judgement, facts: RowFacts, alertId: Uint8Array): void {
     const row = this.#findings.add()
     const c = this.#findings.columns
     c.alert_id.set(alertId, row * 16)
@@ -233,17 +214,17 @@ export class OutcomeWriter {
       c.flow_id[row * 16 + i] = facts.flowIds[facts.row * 16 + i]!
       c.peer[row * 16 + i] = facts.peers[facts.row * 16 + i]!
     }
-    c.side.codes[row] = codes.side
+    c.side.set(row, judgement.side)
     c.ruling[row] = this.#ruling
     c.ts[row] = facts.ts
-    c.kind.codes[row] = codes.kind
-    c.rule.codes[row] = codes.rule
-    c.agent.codes[row] = codes.agent
+    c.kind.set(row, judgement.verdict)
+    c.rule.set(row, judgement.rule)
+    c.agent.set(row, judgement.agent)
     c.subject.set(row, facts.subject)
     c.destination.set(row, facts.destination)
     c.peer_port[row] = judgement.port
     c.ip_proto[row] = facts.protocol
-    c.grade.codes[row] = codes.grade
+    c.grade.set(row, judgement.grade)
     c.score[row] = judgement.score
     c.sentence.set(row, this.#sentence(judgement, facts))
   }

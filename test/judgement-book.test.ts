@@ -2,7 +2,6 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseAddress } from '../src/address.ts'
 import type { Judgement } from '../src/judge.ts'
 import { JudgementBook, KEY_WORDS } from '../src/judgement-book.ts'
 
@@ -62,14 +61,5 @@ describe('a book of judgements', () => {
     expect(book.find()).toBe(-1)
     const first = book.add(judgement('again'))
     expect([first, book.place(first), book.text('another')]).toEqual([0, -1, 0])
-  })
-
-  test('gives addresses as text, also those that share a place in its memory', () => {
-    const book = new JudgementBook(SECRET)
-    const addresses = Array.from(
-      { length: 70_000 },
-      (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
-    )
-    for (const text of addresses) expect(book.addresses.text(parseAddress(text)!, 0)).toBe(text)
   })
 })

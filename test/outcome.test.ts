@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { parseAddress } from '../src/address.ts'
 import { FINDING_COLUMNS, JUDGEMENT_COLUMNS } from '../src/flow.ts'
 import type { Judgement } from '../src/judge.ts'
+import { JudgementWords } from '../src/judgement-words.ts'
 import { decodeBlock } from '../src/native-read.ts'
 import { OutcomeWriter, type RowFacts } from '../src/outcome.ts'
 
@@ -50,8 +51,10 @@ const FACTS: RowFacts = {
 }
 
 test('a judgement that is interned once is written any number of times, findings as well', () => {
-  const out = new OutcomeWriter([], 4, 2)
-  const [denied, allowed] = [out.intern(DENIED), out.intern(ALLOWED)]
+  const words = new JudgementWords()
+  words.begin()
+  const out = new OutcomeWriter(new Map(), words, 4, 2)
+  const [denied, allowed] = [out.intern(0, DENIED), out.intern(1, ALLOWED)]
   out.add(denied, FACTS)
   out.add(allowed, { ...FACTS, ts: FACTS.ts - 1 })
   out.add(denied, { ...FACTS, destination: 'example.org' })

@@ -48,7 +48,7 @@ interface Claim {
 }
 
 /** Agents that one piece of evidence points to. `id` 0 is none. */
-interface Claimants {
+export interface Claimants {
   readonly id: number
   readonly agents: readonly number[]
   readonly shared: boolean
@@ -57,7 +57,7 @@ interface Claimants {
   readonly alone: [Attribution | undefined, Attribution | undefined]
 }
 
-const NOBODY: Claimants = {
+export const NOBODY: Claimants = {
   id: 0,
   agents: [],
   shared: false,
@@ -177,12 +177,11 @@ function claimsOn(book: OwnerBook, prefix: number): Claim[] {
 }
 
 /**
- * Who claims the address at this time. Every network that holds the address counts, not the narrowest alone: two
+ * Who claims the addresses of a prefix (-1: of none) at this time. Every network that holds the address counts, not the narrowest alone: two
  * agents that both say "mine" are a dispute, whatever the width of their claims. A claim counts if it touches
  * the time give or take LEASE_GUARD, but only if some claim holds at the time itself.
  */
-function claimants(book: OwnerBook, bytes: Uint8Array, at: number, time: number): Claimants {
-  const prefix = findPrefix(book.table, bytes, at)
+export function claimants(book: OwnerBook, prefix: number, time: number): Claimants {
   if (prefix < 0) return NOBODY
   if (book.bounded[prefix] === 0)
     return (book.timeless[prefix] ??= claimantsOf(book.agents, claimsOn(book, prefix), book.next++))
@@ -225,14 +224,25 @@ export interface SideEvidence {
 export function attribute(book: OwnerBook, side: SideEvidence): Attribution {
   const user = (side.proxyUser !== '' && book.proxyUsers.get(side.proxyUser)) || NOBODY
   const port = (side.interfaceId !== '' && book.interfaces.get(side.interfaceId)) || NOBODY
-  const address = claimants(book, side.address, side.at, side.time)
+  const prefix = findPrefix(book.table, side.address, side.at)
+  return attributionOf(book, user, port, claimants(book, prefix, side.time), side.handshake)
+}
+
+/** What these together say, each of them of `book`. */
+export function attributionOf(
+  book: OwnerBook,
+  user: Claimants,
+  port: Claimants,
+  address: Claimants,
+  handshake: boolean,
+): Attribution {
   if (user.id === 0 && port.id === 0)
-    return (address.alone[side.handshake ? 1 : 0] ??= weigh(book, [address], side.handshake))
-  const key = `${user.id} ${port.id} ${address.id} ${side.handshake ? 1 : 0}`
+    return (address.alone[handshake ? 1 : 0] ??= weigh(book, [address], handshake))
+  const key = `${user.id} ${port.id} ${address.id} ${handshake ? 1 : 0}`
   let found = book.known.get(key)
   if (found === undefined) {
     if (book.known.size >= KNOWN_MAX) book.known.clear()
-    found = weigh(book, [user, port, address], side.handshake)
+    found = weigh(book, [user, port, address], handshake)
     book.known.set(key, found)
   }
   return found
