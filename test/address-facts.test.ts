@@ -25,7 +25,7 @@ test('says of each address what the tables say, also where addresses share a pla
   const facts = new AddressFacts(snapshot)
   // More than there are places.
   const texts = Array.from({ length: 90_000 }, (_, i) =>
-    i % 9 === 0 ? `fd00::${i.toString(16)}` : `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
+    i % 9 === 0 ? `fd00::${(1 + i / 9).toString(16)}` : `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
   )
   texts.push('198.51.100.7', '::', '169.254.169.254')
   const bytes = new Uint8Array(texts.length * 16)
