@@ -1,8 +1,9 @@
 // ClickHouse inside this process: chdb, loaded only when it is needed. It lives on the main thread, holds one
 // data directory per process, and locks it against other processes.
 //
-// Two connections: one writes, one may only read. Settings of the reading one are set once and never change;
-// the writing one has none, because what is set there stays for the next insert (see sql/insert/block.sql).
+// Three connections: one writes, two may only read, one of them for those who wait for the answer. Settings of the
+// reading ones are set once and never change; the writing one has none, because what is set there stays for the next
+// insert (see sql/insert/block.sql).
 
 import { rmSync, writeFileSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
@@ -15,7 +16,7 @@ import {
 } from '@clickhouse/client'
 import type { Session } from 'chdb'
 import { lockedError, lockHolder, prepareDirectory, type StoreDirectory } from './directory.ts'
-import type { BlockInsert, Engine } from './engine.ts'
+import type { BlockInsert, Engine, ReadKind } from './engine.ts'
 import { type EngineSettings, engineConfig, readerSettings } from './engine-config.ts'
 import { insertSql } from './insert-sql.ts'
 import { StoreError, storeError } from './store-error.ts'
@@ -77,14 +78,14 @@ async function start(directory: StoreDirectory, options: EmbeddedOptions): Promi
     })
   const engine = new EmbeddedEngine(directory, options.temporary, {
     writer: connect(),
-    reader: connect(),
+    readers: { report: connect(), page: connect() },
     release: async () => {
       session.close()
       await chdb.drainPending()
     },
   })
   try {
-    await engine.limitReader(options.memoryBytes)
+    await engine.limitReaders(options.memoryBytes)
   } catch (error) {
     await engine.close()
     throw storeError(error, directory.root, 'starting the embedded engine')
@@ -105,9 +106,11 @@ async function loadChdb() {
   }
 }
 
+type Reader = 'report' | 'page'
+
 interface Connections {
   writer: ClickHouseClient
-  reader: ClickHouseClient
+  readers: Readonly<Record<Reader, ClickHouseClient>>
   release: () => Promise<void>
 }
 
@@ -120,7 +123,10 @@ class EmbeddedEngine implements Engine {
   readonly #connections: Connections
   readonly #removeAtExit: () => void
   #writing: Promise<unknown> = Promise.resolve()
-  #reading: Promise<unknown> = Promise.resolve()
+  readonly #reading: Record<Reader, Promise<unknown>> = {
+    report: Promise.resolve(),
+    page: Promise.resolve(),
+  }
   #blockFiles = 0
   #closed: Promise<void> | undefined
 
@@ -134,9 +140,10 @@ class EmbeddedEngine implements Engine {
     if (temporary) process.once('exit', this.#removeAtExit)
   }
 
-  async limitReader(memoryBytes: number): Promise<void> {
-    for (const sql of readerSettings(memoryBytes))
-      await this.#connections.reader.command({ query: sql })
+  async limitReaders(memoryBytes: number): Promise<void> {
+    for (const reader of ['report', 'page'] as const)
+      for (const sql of readerSettings(memoryBytes, reader))
+        await this.#connections.readers[reader].command({ query: sql })
   }
 
   command(sql: string): Promise<void> {
@@ -158,17 +165,22 @@ class EmbeddedEngine implements Engine {
     })
   }
 
-  async select(sql: string, params: Readonly<Record<string, unknown>>): Promise<unknown[]> {
+  async select(
+    sql: string,
+    params: Readonly<Record<string, unknown>>,
+    kind: ReadKind = 'report',
+  ): Promise<unknown[]> {
     this.#assertOpen()
-    const run = this.#reading.then(async () => {
-      const result = await this.#connections.reader.query({
+    const reader: Reader = kind === 'page' ? 'page' : 'report'
+    const run = this.#reading[reader].then(async () => {
+      const result = await this.#connections.readers[reader].query({
         query: sql,
         format: 'JSONEachRow',
         query_params: params,
       })
       return result.json()
     })
-    this.#reading = run.catch(() => {})
+    this.#reading[reader] = run.catch(() => {})
     try {
       return await run
     } catch (error) {
@@ -182,9 +194,9 @@ class EmbeddedEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled([this.#writing, this.#reading])
+    await Promise.allSettled([this.#writing, ...Object.values(this.#reading)])
     await this.#connections.writer.close()
-    await this.#connections.reader.close()
+    for (const reader of Object.values(this.#connections.readers)) await reader.close()
     await this.#connections.release()
     rmSync(this.#directory.blocks, { recursive: true, force: true })
     if (this.#temporary) {

@@ -1,6 +1,8 @@
 // Settings of the embedded engine that can only be given when it starts. Left to itself it would take 90 % of the
 // memory and caches of many gigabytes.
 
+import type { ReadKind } from './engine.ts'
+
 /** Memory that the engine may hold in all, unless told otherwise. The process around it comes on top. */
 export const ENGINE_BYTES_DEFAULT = 1 << 30
 /** Less than this and inserts of a whole slice fail. */
@@ -41,19 +43,29 @@ ${tags(tables)}
 `
 }
 
+/** What a question may take and give, embedded or on a server. */
+export const READING: Readonly<Record<ReadKind, { seconds: number; rows: number }>> = {
+  report: { seconds: 600, rows: 1_000_000 },
+  lookup: { seconds: 600, rows: 1_000_000 },
+  page: { seconds: 20, rows: 20_000 },
+}
+
 /**
  * Limits of everything that only reads. Each runs once on the reading connection, in this order: after
  * `readonly` none of them can be changed, and `file()`, `url()` and every write are refused.
  */
-export function readerSettings(memoryBytes: number): string[] {
+export function readerSettings(memoryBytes: number, kind: ReadKind): string[] {
   const quarter = Math.floor(memoryBytes / 4)
+  const memory = kind === 'report' ? 3 * quarter : quarter
+  // What does not fit is put on disk, so a report over many flows is slow and not refused.
+  const onDisk = Math.floor(kind === 'report' ? quarter : quarter / 2)
+  const { seconds, rows } = READING[kind]
   return [
-    `SET max_memory_usage = ${3 * quarter}`,
-    // What does not fit is put on disk, so a report over many flows is slow and not refused.
-    `SET max_bytes_before_external_group_by = ${quarter}`,
-    `SET max_bytes_before_external_sort = ${quarter}`,
-    'SET max_execution_time = 600',
-    'SET max_result_rows = 1000000',
+    `SET max_memory_usage = ${memory}`,
+    `SET max_bytes_before_external_group_by = ${onDisk}`,
+    `SET max_bytes_before_external_sort = ${onDisk}`,
+    `SET max_execution_time = ${seconds}`,
+    `SET max_result_rows = ${rows}`,
     "SET result_overflow_mode = 'throw'",
     'SET output_format_json_quote_64bit_integers = 0',
     'SET readonly = 1',

@@ -1,6 +1,12 @@
 // What the store needs of a ClickHouse, embedded or server. Both run the same SQL; they differ in how a block of
 // bytes gets in, and in what it means to open and close.
 
+/**
+ * `report`: may take minutes. `lookup`: what is known of a few keys, asked before something is written. `page`:
+ * somebody waits for it; tighter limits, and embedded never behind a report.
+ */
+export type ReadKind = 'report' | 'lookup' | 'page'
+
 export interface Engine {
   /** As it may be shown: without a password. */
   readonly address: string
@@ -15,12 +21,12 @@ export interface Engine {
   insert(blocks: readonly Uint8Array[], inserts: readonly BlockInsert[]): Promise<void>
   /**
    * Runs a query that may only read. Values come as `{name:Type}` parameters, never in the text.
-   * @param wait how long a server may be silent; without it as long as a report may take
+   * @param kind how long it may take; a report unless told otherwise
    */
   select(
     sql: string,
     params: Readonly<Record<string, unknown>>,
-    wait?: 'lookup',
+    kind?: ReadKind,
   ): Promise<unknown[]>
   /** Waits for what runs, then lets go. A second call does nothing. */
   close(): Promise<void>

@@ -2,7 +2,8 @@
 
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
-import type { BlockInsert, Engine } from './engine.ts'
+import type { BlockInsert, Engine, ReadKind } from './engine.ts'
+import { READING } from './engine-config.ts'
 import { insertSql } from './insert-sql.ts'
 import { StoreError, StoreUnreachableError, storeError } from './store-error.ts'
 import { type StoreTarget, targetAddress } from './store-target.ts'
@@ -66,8 +67,7 @@ class ServerEngine implements Engine {
   readonly writers = SERVER_WRITERS
   readonly #inserter: ClickHouseClient
   readonly #commander: ClickHouseClient
-  readonly #reader: ClickHouseClient
-  readonly #asker: ClickHouseClient
+  readonly #readers: Readonly<Record<ReadKind, ClickHouseClient>>
   #running = new Set<Promise<unknown>>()
   #closed = false
 
@@ -91,23 +91,30 @@ class ServerEngine implements Engine {
     })
     this.#commander = createClient(connection)
     // Settings go with each request and stay with it. A server may forbid some of them by its own profile.
-    const reading = (millis: number) => ({
-      ...connection,
-      request_timeout: millis,
-      clickhouse_settings: {
-        max_execution_time: Math.max(1, Math.floor(millis / 1000)),
-        max_result_rows: '1000000',
-        result_overflow_mode: 'throw' as const,
-        output_format_json_quote_64bit_integers: 0 as const,
-        // An error in the middle of a result is then the answer, not a torn result.
-        wait_end_of_query: 1 as const,
-        // Of a cluster: a subquery over all shards is run once, for all of them. No matter elsewhere.
-        distributed_product_mode: 'global' as const,
-        readonly: '1' as const,
-      },
-    })
-    this.#reader = createClient(reading(patience.request))
-    this.#asker = createClient(reading(patience.lookup))
+    const reader = (millis: number, kind: ReadKind) =>
+      createClient({
+        ...connection,
+        request_timeout: millis,
+        clickhouse_settings: {
+          max_execution_time: Math.max(
+            1,
+            Math.min(READING[kind].seconds, Math.floor(millis / 1000)),
+          ),
+          max_result_rows: String(READING[kind].rows),
+          result_overflow_mode: 'throw',
+          output_format_json_quote_64bit_integers: 0,
+          // An error in the middle of a result is then the answer, not a torn result.
+          wait_end_of_query: 1,
+          // Of a cluster: a subquery over all shards is run once, for all of them. No matter elsewhere.
+          distributed_product_mode: 'global',
+          readonly: '1',
+        },
+      })
+    this.#readers = {
+      report: reader(patience.request, 'report'),
+      lookup: reader(patience.lookup, 'lookup'),
+      page: reader(patience.lookup, 'page'),
+    }
   }
 
   async hello(millis: number): Promise<void> {
@@ -161,11 +168,10 @@ class ServerEngine implements Engine {
   select(
     sql: string,
     params: Readonly<Record<string, unknown>>,
-    wait?: 'lookup',
+    kind: ReadKind = 'report',
   ): Promise<unknown[]> {
-    const client = wait === 'lookup' ? this.#asker : this.#reader
     return this.#run('reading', async () => {
-      const result = await client.query({
+      const result = await this.#readers[kind].query({
         query: sql,
         format: 'JSONEachRow',
         query_params: { ...params },
@@ -180,8 +186,7 @@ class ServerEngine implements Engine {
     await Promise.allSettled([...this.#running])
     await this.#inserter.close()
     await this.#commander.close()
-    await this.#reader.close()
-    await this.#asker.close()
+    for (const reader of Object.values(this.#readers)) await reader.close()
   }
 
   async #run<T>(doing: string, work: () => Promise<T>): Promise<T> {

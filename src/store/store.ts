@@ -51,7 +51,7 @@ export interface Store {
    * queries look at the chunks of a run.
    */
   noteRun(run: string, chunkIds: readonly string[]): Promise<void>
-  /** Runs sql/queries/<name>.sql. It can only read. */
+  /** Runs sql/queries/<name>.sql. It can only read; those called `api_…` are refused if they take long. */
   query<N extends QueryName>(
     name: N,
     params: StoreQueries[N]['params'],
@@ -142,8 +142,8 @@ export class EngineStore implements Store {
     name: N,
     params: StoreQueries[N]['params'],
   ): Promise<StoreQueries[N]['row'][]> {
-    const wait = LOOKUPS.has(name) ? 'lookup' : undefined
-    const rows = await this.#engine.select(readSql(`queries/${name}`), { ...params }, wait)
+    const kind = LOOKUPS.has(name) ? 'lookup' : name.startsWith('api_') ? 'page' : 'report'
+    const rows = await this.#engine.select(readSql(`queries/${name}`), { ...params }, kind)
     return rows as StoreQueries[N]['row'][]
   }
 
