@@ -50,6 +50,9 @@ SETTINGS mutations_sync = 2;
 ALTER TABLE expired_chunks DELETE WHERE chunk_id NOT IN (SELECT chunk_id FROM chunks)
 SETTINGS mutations_sync = 2;
 
+ALTER TABLE restorations DELETE WHERE chunk_id NOT IN (SELECT chunk_id FROM chunks)
+SETTINGS mutations_sync = 2;
+
 ALTER TABLE dead_letters DELETE WHERE died_at < toDateTime64('<floor>', 3, 'UTC')
 SETTINGS mutations_sync = 2;
 

@@ -34,6 +34,8 @@ GRANT <on>INSERT ON <database>.dead_letters TO <writer>;
 
 GRANT <on>INSERT ON <database>.stream_notes TO <writer>;
 
+GRANT <on>INSERT ON <database>.restorations TO <writer>;
+
 GRANT <on>INSERT ON <database>.run_chunks TO <writer>;
 
 GRANT <on>INSERT ON <database>.run_doubles TO <writer>;

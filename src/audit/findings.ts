@@ -94,7 +94,8 @@ function ofChunk(row: AuditChunkRow) {
 }
 
 const WRITE_AGAIN =
-  'read its input again into a new store, or drop the partitions of its days in every table and its rows in chunks, and read again: the engine passes over an INSERT that it remembers, also when its rows were deleted since'
+  'run `bailiwick reconcile --restore`, then read its input again (`bailiwick replay` with its sensor id and agents): what lacks comes back, once'
+const DELETE_FIRST = `delete the rows that are wrong, all copies of them; then ${WRITE_AGAIN}`
 
 /**
  * What is wrong with one table of one chunk.
@@ -131,7 +132,7 @@ export function judgeChunk(
       hours: known(row.table, unique(doubled.map(({ flow_hour }) => flow_hour))),
       cause:
         'somebody inserted rows that are here already, past bailiwick: its inserts have tokens',
-      cure: `see who inserted into ${row.table} in system.query_log; ${WRITE_AGAIN}`,
+      cure: `see who inserted into ${row.table} in system.query_log; ${DELETE_FIRST}`,
     })
   if (added.length > 0)
     findings.push({
@@ -141,7 +142,7 @@ export function judgeChunk(
       places: added.slice(0, PLACES_MAX).map(({ row: place }) => place),
       hours: known(row.table, unique(added.map(({ flow_hour }) => flow_hour))),
       cause: `the chunk has ${announced} rows, these stand behind its end: somebody else wrote them, or their place was changed`,
-      cure: `see who wrote to ${row.table} in system.query_log; ${WRITE_AGAIN}`,
+      cure: `see who wrote to ${row.table} in system.query_log; ${DELETE_FIRST}`,
     })
   if (row.inserted === 0 && row.stored === announced && findings.length === 0)
     return [unproven(row, differing)]
@@ -169,7 +170,7 @@ function judgeByHours(row: AuditChunkRow): AuditFinding[] {
       kind: 'rows_doubled',
       count: more,
       cause: 'there are more rows than were inserted: somebody wrote past bailiwick',
-      cure: `see who inserted into ${row.table} in system.query_log; ${WRITE_AGAIN}`,
+      cure: `see who inserted into ${row.table} in system.query_log; ${DELETE_FIRST}`,
     })
   if (findings.length === 0) findings.push({ ...base, kind: 'rows_altered', count: 1, ...ALTERED })
   return findings
@@ -178,7 +179,7 @@ function judgeByHours(row: AuditChunkRow): AuditFinding[] {
 const ALTERED = {
   cause:
     'their content is not what was inserted: ALTER TABLE ... UPDATE, or a part from elsewhere (see system.mutations and system.part_log)',
-  cure: WRITE_AGAIN,
+  cure: DELETE_FIRST,
 }
 
 /** Rows whose content changed, beside what is missing, doubled or added; undefined if there are none, or nobody can tell. */

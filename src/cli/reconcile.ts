@@ -22,12 +22,14 @@ const EXAMPLES = `Examples:
   bailiwick reconcile --store http://reader@clickhouse:8123/flows              what was stored in the last day
   bailiwick reconcile --store http://reader@clickhouse:8123/flows --since 2    in the last two hours
   bailiwick reconcile --store bailiwick-data --deep                            everything; exit 1 if anything differs
+  bailiwick reconcile --store http://writer@clickhouse:8123/flows --restore    then read the inputs that it names again
 `
 
 interface Options {
   since?: string
   deep: boolean
   json: boolean
+  restore: boolean
 }
 
 export function addReconcileCommand(program: Command, parts: CommandParts): void {
@@ -41,6 +43,11 @@ export function addReconcileCommand(program: Command, parts: CommandParts): void
   addSettingsOptions(command, ['store'])
     .option('--since <hours>', 'look at what was stored in these last hours (default: 24)')
     .option('--deep', 'look at everything, also for rows that belong to no chunk', false)
+    .option(
+      '--restore',
+      'have rows that somebody deleted written again when their chunks come again; needs a user that may write',
+      false,
+    )
     .option('--json', 'one JSON object instead of a table', false)
     .action(async (options: Options) => {
       const since = options.deep ? undefined : hoursOf(options.since ?? '24')
@@ -56,11 +63,14 @@ export function addReconcileCommand(program: Command, parts: CommandParts): void
           ...(since === undefined ? {} : { since }),
         })
         const terminal = parts.terminal()
+        const lacking = report.findings.filter(({ kind }) => kind === 'rows_missing')
+        if (options.restore) await store.wantBack([...new Set(lacking.map(({ chunk }) => chunk))])
         await terminal.out.write(
           options.json
             ? `${printableJson({ schema: 'bailiwick.reconcile/v1', ...report })}\n`
             : reconcileText(report, terminal.colours),
         )
+        if (options.restore && !options.json) await terminal.out.write(restoreText(lacking))
         if (report.truncated)
           await say(terminal, 'bailiwick: more differs than is told; mend this and run it again')
         if (report.findings.length > 0)
@@ -125,6 +135,23 @@ export function reconcileText(report: AuditReport, colours: Colours): string {
       : `${colours.red('not equal')}: ${differenceWords(report)}; ${of}\n`,
   )
   return lines.join('')
+}
+
+/** Which inputs to read again, a line each. */
+function restoreText(lacking: readonly AuditFinding[]): string {
+  const origins = new Map<string, { sensor: string; numbers: Set<number> }>()
+  for (const { origin, sensor, first } of lacking) {
+    const one = origins.get(origin) ?? { sensor, numbers: new Set() }
+    origins.set(origin, one)
+    one.numbers.add(first)
+  }
+  const lines = [...origins].map(
+    ([origin, { sensor, numbers }]) =>
+      `wanted back  ${count(numbers.size, 'chunk')} of ${printable(origin)}: read it again, with --sensor-id ${printable(sensor)} and the agents that judged it\n`,
+  )
+  return lines.length === 0
+    ? 'no row of a chunk is missing: nothing is wanted back\n'
+    : lines.join('')
 }
 
 /** Hours of a sensor that follow each other and are all right are one line. */

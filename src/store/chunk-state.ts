@@ -39,6 +39,8 @@ export interface ChunkState {
   judgedKey: string
   /** The highest ruling that is whole: the one that holds. Undefined before the first. */
   held: { ruling: number; judgedKey: string } | undefined
+  /** Set if rows of it were deleted and are wanted back: goes up each time. */
+  restore: number | undefined
 }
 
 /** A row of sql/queries/chunk_states.sql. */
@@ -49,6 +51,7 @@ export interface ChunkStateRow {
   judged_key: string
   ruling_complete: number
   judged_key_complete: string
+  restore: number
 }
 
 export function chunkState(row: ChunkStateRow): ChunkState {
@@ -60,6 +63,7 @@ export function chunkState(row: ChunkStateRow): ChunkState {
       row.ruling_complete < 0
         ? undefined
         : { ruling: row.ruling_complete, judgedKey: row.judged_key_complete },
+    restore: row.restore === 0 ? undefined : row.restore,
   }
 }
 

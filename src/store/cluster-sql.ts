@@ -24,6 +24,7 @@ export interface ClusterLayout {
 const EVERYWHERE: ReadonlySet<string> = new Set([
   'dead_letters',
   'expired_origins',
+  'restorations',
   'retention',
   'run_doubles',
   'schema_migrations',

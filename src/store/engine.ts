@@ -43,5 +43,7 @@ export interface BlockInsert {
   onlyDay: number | undefined
   /** Only rows of these chunks; undefined for all. */
   onlyChunks: readonly string[] | undefined
+  /** Only rows whose place is not in the table yet, of this chunk and, where rows have one, ruling. */
+  notThere?: { chunk: string; ruling: number | undefined }
   token: string
 }

@@ -28,6 +28,17 @@ export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0)
     rows.push(
       `least(greatest(intDiv(toUnixTimestamp64Micro(ts), 86400000000), 0), 65535) = ${whole(insert.onlyDay)}`,
     )
+  if (insert.notThere !== undefined)
+    rows.push(
+      fill(readSql('insert/not_there').trimEnd(), {
+        table: checked(insert.table, NAME),
+        chunk: checked(insert.notThere.chunk, UUID),
+        ruling:
+          insert.notThere.ruling === undefined
+            ? ''
+            : `AND ruling = ${whole(insert.notThere.ruling)}`,
+      }),
+    )
   const days = insert.day === undefined ? [] : [`toDate(${whole(insert.day)})`]
   return fill(readSql('insert/block'), {
     table: checked(insert.table, NAME),

@@ -9,11 +9,9 @@
 
 import { type ChunkHeader, PART_NAMES, type PartName } from '../chunk-header.ts'
 import { failpoint } from '../failpoint.ts'
-import { TABLES, type TableName } from '../flow.ts'
-import { formatUuid, sha256Hex } from '../hash.ts'
-import { addChunkColumns } from '../native.ts'
+import { sha256Hex } from '../hash.ts'
 import { clickhouseType } from '../native-read.ts'
-import { type BlockDays, blockDays } from './block-days.ts'
+import { blockDays } from './block-days.ts'
 import {
   CHUNKS_COLUMNS,
   type ChunkMark,
@@ -22,10 +20,10 @@ import {
   chunkState,
   encodeMarks,
 } from './chunk-state.ts'
-import type { BlockInsert, Engine } from './engine.ts'
+import type { Engine } from './engine.ts'
+import { type Begun, insertTable, type Piece, ROWS_VERSION } from './slice-tables.ts'
 import { readSql } from './sql-files.ts'
 import { StoreError, StoreInconsistentError } from './store-error.ts'
-import { parseUuid } from './uuid.ts'
 
 /** A run of chunks that are written together. */
 export interface Slice {
@@ -53,29 +51,15 @@ export interface SliceChunk {
 
 /** Bound of a slice: its rows must stay below the block of sql/insert/block.sql (4,194,304). */
 export const SLICE_CHUNKS_MAX = 64
-/** Days that the rows of one chunk may be of; more and all of them go into the partition of day 0. */
-export const CHUNK_DAYS_MAX = 31
-/** Part of every token: another meaning of rows is another number. */
-const ROWS_VERSION = 1
 /** UUIDs in one parameter: over HTTP it stands in the URL. */
 const IDS_PER_QUERY = 500
 
 /** What is to be written of one chunk. */
 interface Work {
   chunk: SliceChunk
-  mark: ChunkMark
-  /** Undefined: the records are complete. Else whether somebody began to write them. */
-  records: { begun: boolean } | undefined
-  judgementsBegun: boolean
-}
-
-/** Rows of one chunk for one table. */
-interface Piece {
-  id: string
-  native: Uint8Array
-  ruling: number | undefined
-  judgedKey: string
-  begun: boolean
+  /** Undefined: the records are complete. */
+  records: Begun | undefined
+  judged: Begun | undefined
 }
 
 /** What `chunks` knows of these chunks. */
@@ -107,11 +91,20 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
     engine,
     chunks.map((chunk) => chunk.header.id),
   )
+  const floor = await floorOf(engine, states)
   const works: Work[] = []
+  const marks: ChunkMark[] = []
   const intents: ChunkMark[] = []
   for (const chunk of chunks) {
     const state = states.get(chunk.header.id)
-    if (state?.held?.judgedKey === chunk.judgedKey) continue
+    const restore = state?.restore === undefined ? undefined : { generation: state.restore, floor }
+    const again = restore === undefined ? undefined : { begun: true, restore }
+    if (state?.held?.judgedKey === chunk.judgedKey) {
+      // It is marked already. What a later ruling has begun to replace is left as it is.
+      const judged = state.held.ruling === chunk.ruling ? again : undefined
+      if (again !== undefined) works.push({ chunk, records: again, judged })
+      continue
+    }
     const begun = checkRuling(chunk, state)
     const mark: ChunkMark = {
       header: chunk.header,
@@ -120,11 +113,12 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
       judgements: blockDays(chunk.judgements).rows,
       findings: blockDays(chunk.findings).rows,
     }
+    marks.push(mark)
     works.push({
       chunk,
-      mark,
-      records: state?.complete === true ? undefined : { begun: state !== undefined },
-      judgementsBegun: begun,
+      records:
+        state?.complete === true ? again : { begun: state !== undefined, restore: undefined },
+      judged: { begun, restore: undefined },
     })
     if (!begun) intents.push(mark)
   }
@@ -140,12 +134,14 @@ export async function insertSlice(engine: Engine, slice: Slice): Promise<void> {
   ])
   await failpoint('F6_mid_insert')
   await fence?.()
-  await insertMarks(
-    engine,
-    works.map((work) => work.mark),
-    'complete',
-    slice.key,
-  )
+  await insertMarks(engine, marks, 'complete', slice.key)
+}
+
+/** First day that retention keeps, since 1970; asked for only where rows may come back. */
+async function floorOf(engine: Engine, states: ReadonlyMap<string, ChunkState>): Promise<number> {
+  if (![...states.values()].some(({ restore }) => restore !== undefined)) return 0
+  const [row] = await engine.select(readSql('queries/audit_clock'), {})
+  return Date.parse((row as { floor: string }).floor) / 86_400_000
 }
 
 /**
@@ -182,161 +178,25 @@ function recordPieces(works: readonly Work[], table: PartName): Piece[] {
       native,
       ruling: undefined,
       judgedKey: '',
-      begun: records.begun,
+      ...records,
     })
   }
   return pieces
 }
 
 function judgedPieces(works: readonly Work[], table: 'judgements' | 'findings'): Piece[] {
-  return works.map(({ chunk, judgementsBegun }) => ({
-    id: chunk.header.id,
-    native: chunk[table],
-    ruling: chunk.ruling,
-    judgedKey: chunk.judgedKey,
-    begun: judgementsBegun,
-  }))
-}
-
-/** Rows of some chunks that go into the same partition by one INSERT. */
-interface Target {
-  day: number
-  /** Rows of all days: the chunk has too many of them. */
-  scattered: boolean
-  pieces: Piece[]
-  /** False if a chunk has rows of other days, too. */
-  whole: boolean
-}
-
-async function insertTable(
-  engine: Engine,
-  table: TableName,
-  all: readonly Piece[],
-  fence: Slice['fence'],
-): Promise<void> {
-  const hasDay = 'ts' in TABLES[table]
-  const stored = await storedRows(engine, table, all)
-  const targets = new Map<string, Target>()
-  const unsummed = new Set<string>()
-  for (const piece of all) {
-    const days = blockDays(piece.native)
-    if (days.rows === 0) continue
-    const scattered = !hasDay || days.byDay.size > CHUNK_DAYS_MAX
-    const byDay: BlockDays['byDay'] = scattered ? new Map([[0, days.rows]]) : days.byDay
-    for (const [day, rows] of byDay) {
-      const there = stored.get(storedKey(piece, day)) ?? 0
-      if (there === rows) {
-        unsummed.add(piece.id)
-        continue
-      }
-      if (there !== 0) throw partlyStored(table, piece, there, rows)
-      const name = `${day}${scattered ? 'x' : ''}`
-      const target = targets.get(name) ?? { day, scattered, pieces: [], whole: true }
-      target.pieces.push(piece)
-      target.whole &&= byDay.size === 1
-      targets.set(name, target)
-    }
-  }
-  await sumAgain(engine, table, [...unsummed])
-  if (targets.size === 0) return
-  const pieces = [...new Set([...targets.values()].flatMap((target) => target.pieces))]
-  const inserts = [...targets].map(([name, target]): BlockInsert => {
-    const { day, scattered, whole } = target
-    return {
-      table,
-      columns: tableColumns(table),
-      day: hasDay ? day : undefined,
-      onlyDay: scattered || whole ? undefined : day,
-      onlyChunks:
-        target.pieces.length === pieces.length ? undefined : target.pieces.map((piece) => piece.id),
-      token: token(table, name, target.pieces),
-    }
-  })
-  const blocks = pieces.flatMap((piece) => addChunkColumns(piece.native, parseUuid(piece.id)))
-  // Those of one block go together where nobody has to be asked in between: the engine then reads its bytes once.
-  for (const some of fence === undefined ? [inserts] : inserts.map((insert) => [insert])) {
-    await failpoint('F6_mid_insert')
-    await fence?.()
-    await engine.insert(blocks, some)
-  }
-}
-
-/**
- * Rows that somebody inserted who died then may not have reached the views that sum them up. Where they have, this
- * changes nothing.
- */
-async function sumAgain(engine: Engine, table: TableName, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return
-  const list = ids.map((id) => `'${formatUuid(parseUuid(id))}'`).join(', ')
-  const fillings = [readSql('insert/sums_again')]
-  if (table === 'judgements') fillings.push(readSql('insert/hours_again'))
-  for (const filling of fillings)
-    await engine.command(filling.replaceAll('<table>', table).replaceAll('<ids>', list))
-}
-
-/** Columns of a block of the table with the chunk's columns behind, as ClickHouse types. */
-function tableColumns(table: TableName): [string, string][] {
-  return [
-    ...Object.entries(TABLES[table]).map(([name, type]): [string, string] => [
-      name,
-      clickhouseType(type),
-    ]),
-    ['chunk_id', 'UUID'],
-    ['row', 'UInt32'],
-  ]
-}
-
-/**
- * A function of what is inserted and where, and of nothing else: the same token with other rows would lose them.
- * The chunk's id is a hash of its records; judgements, which depend on more, are hashed here.
- */
-function token(table: TableName, partition: string, pieces: readonly Piece[]): string {
-  const content = pieces.map(({ id, ruling, judgedKey, native }) =>
-    ruling === undefined ? id : [id, ruling, judgedKey, sha256Hex(native)].join('\n'),
-  )
-  return `v${ROWS_VERSION}.${table}.${partition}.${sha256Hex(content.join('\n\n'))}`
-}
-
-function storedKey(piece: Piece, day: number): string {
-  return `${piece.id} ${piece.ruling ?? ''} ${day}`
-}
-
-interface StoredRow {
-  chunk_id: string
-  ruling?: number
-  day: number
-  stored: number
-}
-
-/** Rows that are there of pieces which somebody began to write. */
-async function storedRows(
-  engine: Engine,
-  table: TableName,
-  pieces: readonly Piece[],
-): Promise<Map<string, number>> {
-  const ids = pieces.filter((piece) => piece.begun).map((piece) => piece.id)
-  const stored = new Map<string, number>()
-  if (ids.length === 0) return stored
-  const judged = table === 'judgements' || table === 'findings'
-  const name = judged
-    ? 'stored_rulings'
-    : 'ts' in TABLES[table]
-      ? 'stored_records'
-      : 'stored_dayless'
-  const rows = await engine.select(readSql(`queries/${name}`), { ids, table }, 'lookup')
-  for (const row of rows as StoredRow[])
-    stored.set(`${row.chunk_id} ${row.ruling ?? ''} ${row.day}`, row.stored)
-  return stored
-}
-
-function partlyStored(
-  table: TableName,
-  piece: Piece,
-  there: number,
-  rows: number,
-): StoreInconsistentError {
-  return new StoreInconsistentError(
-    `${there} rows of chunk ${piece.id} are in ${table} where ${rows} or none should be: something else wrote to this store; use a new one`,
+  return works.flatMap(({ chunk, judged }) =>
+    judged === undefined
+      ? []
+      : [
+          {
+            id: chunk.header.id,
+            native: chunk[table],
+            ruling: chunk.ruling,
+            judgedKey: chunk.judgedKey,
+            ...judged,
+          },
+        ],
   )
 }
 

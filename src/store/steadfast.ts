@@ -55,6 +55,10 @@ class SteadfastStore implements Store {
     return this.#try(() => this.#store.noteDeadLetters(letters))
   }
 
+  wantBack(chunkIds: readonly string[]): Promise<void> {
+    return this.#try(() => this.#store.wantBack(chunkIds))
+  }
+
   noteStream(notes: readonly StreamNote[]): Promise<void> {
     return this.#try(() => this.#store.noteStream(notes))
   }

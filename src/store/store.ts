@@ -14,7 +14,7 @@ import { chunkStates, insertBlock, insertSlice, type Slice } from './slice.ts'
 import { readSql } from './sql-files.ts'
 import type { StoreTarget } from './store-target.ts'
 import { Turns } from './turns.ts'
-import { parseUuid } from './uuid.ts'
+import { parseUuid, uuidList } from './uuid.ts'
 
 export type { ChunkState } from './chunk-state.ts'
 export type { DeadLetterNote, StreamNote } from './notes.ts'
@@ -46,6 +46,8 @@ export interface Store {
   noteDeadLetters(letters: readonly DeadLetterNote[]): Promise<void>
   /** Notes losses that were seen in a stream, each once. */
   noteStream(notes: readonly StreamNote[]): Promise<void>
+  /** Chunks of which rows were deleted: when they come again, what lacks of them is written again. */
+  wantBack(chunkIds: readonly string[]): Promise<void>
   /**
    * Remembers that a run (a UUID, used once) read these chunks, all of which are stored by now; the report
    * queries look at the chunks of a run.
@@ -121,6 +123,12 @@ export class EngineStore implements Store {
 
   noteStream(notes: readonly StreamNote[]): Promise<void> {
     return noteStream(this.#engine, notes)
+  }
+
+  async wantBack(chunkIds: readonly string[]): Promise<void> {
+    if (chunkIds.length === 0) return
+    const ids = uuidList(chunkIds)
+    await this.#engine.command(readSql('insert/restorations').replaceAll('<ids>', ids))
   }
 
   async noteRun(run: string, chunkIds: readonly string[]): Promise<void> {

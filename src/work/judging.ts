@@ -87,7 +87,8 @@ export class Judging {
     }
     const state = states.get(header.id)
     // It came twice, or an earlier attempt had all but committed it.
-    if (state?.held?.judgedKey === this.#parts.judgedKey) return judged
+    const stored = state?.held?.judgedKey === this.#parts.judgedKey
+    if (stored && state.restore === undefined) return judged
     const ruling = rulingOf(state, this.#parts.judgedKey)
     try {
       const answer = await this.#parts.threads.judge(this.#task(delivery.bytes, ruling))

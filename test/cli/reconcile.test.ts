@@ -81,6 +81,15 @@ test('hours that are all right are one line; a deleted row is told with its caus
     found: '1 row missing',
     cure: 'bailiwick reconcile',
   })
+
+  const wanted = await bailiwick('reconcile', '--store', directory, '--restore')
+  expect(wanted.code).toBe(1)
+  expect(wanted.stdout).toMatch(/wanted back +1 chunk of tap1\/.*: .* --sensor-id tap1 and/)
+  await withEngine((store) => storeAll(store, chunks))
+  const mended = await bailiwick('reconcile', '--store', directory, '--restore')
+  expect(mended).toMatchObject({ code: 0, stderr: '' })
+  expect(mended.stdout).toContain('all equal')
+  expect(mended.stdout).toContain('nothing is wanted back')
 }, 120_000)
 
 test('wrong usage says what is wanted', async () => {

@@ -95,6 +95,7 @@ const OF_THE_MOMENT: Readonly<Record<string, string>> = {
   run_doubles: 'run, noted_at',
   dead_letters: 'died_at',
   stream_notes: 'noted_at',
+  restorations: 'noted_at',
   chunk_sums: 'inserted_at',
   judged_hours: '',
   retention: 'set_at',

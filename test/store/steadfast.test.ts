@@ -31,6 +31,7 @@ function failing(errors: Error[]) {
     noteRun: () => answer('noteRun'),
     noteDeadLetters: () => answer('noteDeadLetters'),
     noteStream: () => answer('noteStream'),
+    wantBack: () => answer('wantBack'),
     query: () => answer('query').then(() => []),
     close: () => answer('close'),
   }
@@ -46,6 +47,7 @@ test('each question is asked again after a failure that may be over soon', async
     (store) => store.noteRun('r', []),
     (store) => store.noteDeadLetters([]),
     (store) => store.noteStream([]),
+    (store) => store.wantBack([]),
     (store) => store.query('alerts', { limit: 1 }),
   ]
   for (const question of questions) {

@@ -91,6 +91,7 @@ test('the writer may do all that workers and replay say to a server, and nothing
   await store.noteDeadLetters([{ ...letter, id: RUN, acceptedAt: 0, diedAt: 0, version: '' }])
   const note = { stream: '', partition: 0, detail: '', first: 0, last: 0, count: 0 }
   await store.noteStream([{ ...note, kind: 'gap' }])
+  await store.wantBack([chunk.header.id])
   await store.noteRun(RUN, [chunk.header.id])
   // Announcements come in chunks of their own; the store writes them as any other part.
   const written = new Set([...said.map(insertsInto), 'announced'])

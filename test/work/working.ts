@@ -163,6 +163,7 @@ export function storeWith(store: Store, insertSlice: Store['insertSlice']): Stor
     insertSlice,
     noteDeadLetters: (letters) => store.noteDeadLetters(letters),
     noteStream: (notes) => store.noteStream(notes),
+    wantBack: (ids) => store.wantBack(ids),
     noteRun: (run, ids) => store.noteRun(run, ids),
     query: (name, params) => store.query(name, params),
     close: () => store.close(),
