@@ -10,7 +10,13 @@
 import { AddressFacts, addressWords } from './address-facts.ts'
 import type { Block, Words } from './block.ts'
 import { decodeChunk } from './chunk.ts'
-import { decidingRows, EVIDENCE_COLUMNS, type EvidenceColumns, FlowTotals } from './deciding.ts'
+import {
+  decidedAt,
+  decidingRows,
+  EVIDENCE_COLUMNS,
+  type EvidenceColumns,
+  FlowTotals,
+} from './deciding.ts'
 import { registrableName } from './detect/destination.ts'
 import { endpointOfName } from './detect/unregistered.ts'
 import type { Handshake, NameProof, NameSource } from './flow.ts'
@@ -28,7 +34,7 @@ import type { Endpoint } from './identity/endpoint-file.ts'
 import { type End, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
 import { JudgementBook } from './judgement-book.ts'
 import { decodeBlock } from './native-read.ts'
-import { type Outcome, OutcomeWriter, type RowFacts } from './outcome.ts'
+import { noFacts, type Outcome, OutcomeWriter, type RowFacts } from './outcome.ts'
 import { portCounts } from './scope/matcher.ts'
 import { type NameEvidence, NO_NAME, nameEvidence } from './scope/name-evidence.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -196,8 +202,7 @@ class Judge {
   #fillEnd(end: End, row: number, slot: number, side: 'orig' | 'resp', user: Claimants): void {
     const c = this.#flows.columns
     const { owners } = this.#snapshot
-    const decided = c.decided_at[row]!
-    const time = decided === 0 ? c.ts[row]! : decided
+    const time = decidedAt(c, row)
     const atSide = c.interface_side.codes[row] === this.#sides[side]
     const port = atSide ? this.#interfaces[c.interface_id.codes[row]!]! : NOBODY
     const address = claimants(owners, this.#addresses.ownerPrefixes[slot]!, time)
@@ -272,6 +277,8 @@ class Judge {
     if (judgement.finding) {
       facts.subject = this.#text(row, ofResp ? 'resp' : 'orig')
       facts.handshake = seen.handshake
+      facts.directionSure = seen.directionSure
+      facts.decidedAt = decidedAt(c, row)
       facts.endpoint = seen.endpoint
     }
     this.#out.add(place, facts)
@@ -368,25 +375,5 @@ function noSighting(): Sighting {
     endpoint: undefined,
     orig: end(),
     resp: end(),
-  }
-}
-
-/** To be filled. */
-function noFacts(flowIds: Uint8Array, peers: Uint8Array): RowFacts {
-  return {
-    flowIds,
-    row: 0,
-    ts: 0,
-    peers,
-    protocol: 0,
-    destination: '',
-    peerName: '',
-    peerAddress: '',
-    subject: '',
-    handshake: 'unseen',
-    endpoint: undefined,
-    records: 0,
-    bytesOut: Number.NaN,
-    bytesIn: Number.NaN,
   }
 }

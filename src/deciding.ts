@@ -158,3 +158,12 @@ function rowText({ columns: c }: Block<EvidenceColumns>, row: number): string {
     [c.proxy_user, c.interface_id, c.interface_side].map((held) => held.get(row)),
   ])
 }
+
+/** Logs that tell of a flow afterwards may not know the moment: then it is the flow's beginning. */
+export function decidedAt(
+  { decided_at, ts }: Pick<Block<EvidenceColumns>['columns'], 'decided_at' | 'ts'>,
+  row: number,
+): number {
+  const decided = decided_at[row]!
+  return decided === 0 ? ts[row]! : decided
+}

@@ -181,6 +181,14 @@ export const FINDING_COLUMNS = {
   score: 'u8',
   /** One sentence a person can act on. Built from escaped evidence. */
   sentence: 'text',
+  /** What an action may rest on, as in the judgement and the flow record. */
+  method: 'word',
+  handshake: 'word',
+  direction: 'word',
+  direction_sure: 'u8',
+  /** The deciding moment; the flow's beginning where a log does not tell it. */
+  decided_at: 'time',
+  peer_name: 'word',
 } as const satisfies Columns
 
 /** Coverage: what a sensor saw, dropped, cut or could not parse, per interval. Tall: one metric a row. */

@@ -55,11 +55,36 @@ export interface RowFacts {
   peerAddress: string
   subject: string
   handshake: Handshake
+  directionSure: boolean
+  /** The deciding moment, microseconds. */
+  decidedAt: number
   endpoint: Endpoint | undefined
   /** Of the flow in this chunk; bytes as the judged side sent and was sent them, NaN if nobody knows. */
   records: number
   bytesOut: number
   bytesIn: number
+}
+
+/** To be filled for each row. */
+export function noFacts(flowIds: Uint8Array, peers: Uint8Array): RowFacts {
+  return {
+    flowIds,
+    row: 0,
+    ts: 0,
+    peers,
+    protocol: 0,
+    destination: '',
+    peerName: '',
+    peerAddress: '',
+    subject: '',
+    handshake: 'unseen',
+    directionSure: false,
+    decidedAt: 0,
+    endpoint: undefined,
+    records: 0,
+    bytesOut: Number.NaN,
+    bytesIn: Number.NaN,
+  }
 }
 
 const HOUR = 3_600_000_000
@@ -227,6 +252,12 @@ export class OutcomeWriter {
     c.grade.set(row, judgement.grade)
     c.score[row] = judgement.score
     c.sentence.set(row, this.#sentence(judgement, facts))
+    c.method.set(row, judgement.method)
+    c.handshake.set(row, facts.handshake)
+    c.direction.set(row, judgement.direction)
+    c.direction_sure[row] = facts.directionSure ? 1 : 0
+    c.decided_at[row] = facts.decidedAt
+    c.peer_name.set(row, facts.peerName)
   }
 
   /** What happened, in one sentence. */

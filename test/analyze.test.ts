@@ -268,16 +268,23 @@ test('a judgement says why, and its finding says the same', () => {
     75,
     3,
   ])
+  // What an action rests on.
+  expect([f.method.get(0), f.handshake.get(0), f.direction.get(0), f.peer_name.get(0)]).toEqual([
+    'address',
+    'completed',
+    'egress',
+    'paste.example.net',
+  ])
+  expect([f.direction_sure[0], f.decided_at[0]]).toEqual([1, f.ts[0]])
   expect(outcome).toMatchObject({ flows: 1, findingRows: 1, days: ['2026-06-01'] })
 })
 
 test('an unsure direction stands in the evidence', () => {
   const flow: FlowSketch = { ...EXFILTRATION, directionSure: false }
-  const { columns } = decodeBlock(
-    analyze(chunkOf([flow]), snapshot, 0).judgements,
-    JUDGEMENT_COLUMNS,
-  )
-  expect(columns.evidence.get(0).at(-1)).toBe('direction not certain')
+  const { judgements, findings } = analyze(chunkOf([flow]), snapshot, 0)
+  const { evidence } = decodeBlock(judgements, JUDGEMENT_COLUMNS).columns
+  expect(evidence.get(0).at(-1)).toBe('direction not certain')
+  expect(decodeBlock(findings, FINDING_COLUMNS).columns.direction_sure[0]).toBe(0)
 })
 
 /** The alert ids of the flows, numbered as they appear. */

@@ -44,6 +44,8 @@ const FACTS: RowFacts = {
   peerAddress: '203.0.113.7',
   subject: '10.0.0.1',
   handshake: 'unanswered',
+  directionSure: true,
+  decidedAt: 20_000 * DAY + 7,
   endpoint: undefined,
   records: 2,
   bytesOut: 2 ** 40,

@@ -136,7 +136,8 @@ describe('schema', () => {
         "SELECT default_expression AS sql FROM system.columns WHERE database = currentDatabase() AND table = {table:String} AND name = 'checksum'",
         { table },
       )) as { sql: string }[]
-      const hashed = /^cityHash64\(tuple\((.*)\)\)$/.exec(row!.sql)?.[1]?.split(', ')
+      // Where columns came later, the last of the hashes is that of rows which have them.
+      const hashed = /^.*cityHash64\(tuple\(([^()]*)\)\)\)?$/.exec(row!.sql)?.[1]?.split(', ')
       expect(hashed).toEqual([...Object.keys(columns), 'row'])
     },
   )
