@@ -2,6 +2,7 @@
 // xor all ones (RFC 3720, appendix B.4). Eight tables, eight bytes a turn (Kounavis and Berry, "slicing-by-8", 2005).
 
 const POLYNOMIAL = 0x82f63b78
+const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 /** Eight tables of 256 words, one after the other. */
 const TABLES = buildTables()
 
@@ -27,21 +28,25 @@ export function crc32c(bytes: Uint8Array, before = 0): number {
   const t = TABLES
   let crc = ~before
   const end = bytes.length
-  const whole = end - (end % 8)
   let at = 0
-  for (; at < whole; at += 8) {
-    const low =
-      crc ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
+  for (; at < end && ((bytes.byteOffset + at) & 3) !== 0; at++)
+    crc = t[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
+  const words = LITTLE_ENDIAN ? ((end - at) >> 3) << 1 : 0
+  // Where there are none, the place may be one where a view cannot begin.
+  const view = new Int32Array(bytes.buffer, words === 0 ? 0 : bytes.byteOffset + at, words)
+  for (let i = 0; i < words; i += 2) {
+    const low = crc ^ view[i]!
+    const high = view[i + 1]!
     crc =
       t[1792 + (low & 0xff)]! ^
       t[1536 + ((low >>> 8) & 0xff)]! ^
       t[1280 + ((low >>> 16) & 0xff)]! ^
       t[1024 + (low >>> 24)]! ^
-      t[768 + bytes[at + 4]!]! ^
-      t[512 + bytes[at + 5]!]! ^
-      t[256 + bytes[at + 6]!]! ^
-      t[bytes[at + 7]!]!
+      t[768 + (high & 0xff)]! ^
+      t[512 + ((high >>> 8) & 0xff)]! ^
+      t[256 + ((high >>> 16) & 0xff)]! ^
+      t[high >>> 24]!
   }
-  for (; at < end; at++) crc = t[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
+  for (at += words * 4; at < end; at++) crc = t[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
   return ~crc >>> 0
 }

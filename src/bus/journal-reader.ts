@@ -101,6 +101,14 @@ export class JournalReader {
     this.#counters.holeOffsets += ids
   }
 
+  /** What comes next was had elsewhere: the next look begins with the segment that it asks for. */
+  async leave(): Promise<void> {
+    if (this.#segment === undefined) return
+    this.#segment = undefined
+    this.#scan = undefined
+    await this.close()
+  }
+
   async close(): Promise<void> {
     await this.#file?.close()
     this.#file = undefined

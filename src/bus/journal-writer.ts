@@ -66,6 +66,8 @@ export class JournalWriter {
   waitsFor: 'room' | 'disk' | undefined
   /** Called when more is durable. */
   onDurable: () => void = () => {}
+  /** Is given each message that is durable, before `onDurable`. */
+  onWritten: (id: bigint, acceptedAt: number, message: Outgoing) => void = () => {}
   /** Called when a segment was removed that readers may still hold. */
   onRemoved: () => void = () => {}
   /** Called once, when the process must end. */
@@ -263,7 +265,11 @@ export class JournalWriter {
     this.#nextId = this.#follows = first + BigInt(written.length)
     this.counters.appended += written.length
     this.counters.appendedBytes += sizeOf(written)
-    for (const [at, waiting] of written.entries()) waiting.resolve(first + BigInt(at))
+    const now = Date.now()
+    for (const [at, waiting] of written.entries()) {
+      this.onWritten(first + BigInt(at), now, waiting.message)
+      waiting.resolve(first + BigInt(at))
+    }
     this.onDurable()
   }
 

@@ -25,6 +25,7 @@ import { type Checkpoint, writeCheckpoint } from './journal-checkpoint.ts'
 import { findJournal } from './journal-open.ts'
 import { JournalReader } from './journal-reader.ts'
 import { JournalWriter, type WriterCounters } from './journal-writer.ts'
+import { KeptRecords } from './kept-records.ts'
 import { lockDirectory, type OwnerLock } from './owner-lock.ts'
 
 export interface JournalSettings {
@@ -39,6 +40,11 @@ export interface JournalSettings {
   inFlightBytes: number
   /** Milliseconds between tries while the disk is full. */
   fullRetryMillis: number
+  /**
+   * Most bytes of what was appended that are kept until the consumer has them, so that it need not read them from the
+   * disk. Whoever appends then leaves the memory to the consumer.
+   */
+  keptBytes: number
 }
 
 export const JOURNAL_DEFAULTS = {
@@ -46,6 +52,7 @@ export const JOURNAL_DEFAULTS = {
   maxBytes: 4 * 2 ** 30,
   inFlightBytes: 64 << 20,
   fullRetryMillis: 250,
+  keptBytes: 0,
 } as const
 
 export interface JournalCounters extends WriterCounters {
@@ -63,6 +70,7 @@ export class Journal {
   readonly #lock: OwnerLock
   readonly #writer: JournalWriter
   readonly #tornBytes: number
+  readonly #kept: KeptRecords
   #checkpoint: Checkpoint
   #source: JournalSource | undefined
   #closed = false
@@ -110,6 +118,8 @@ export class Journal {
     this.#checkpoint = found.checkpoint
     this.#tornBytes = found.tornBytes
     this.#writer = new JournalWriter(disk, settings.directory, settings, tell, found)
+    this.#kept = new KeptRecords(settings.stream, settings.keptBytes)
+    this.#writer.onWritten = (id, acceptedAt, message) => this.#kept.keep(id, acceptedAt, message)
     this.#writer.onDurable = () => this.#source?.wake()
     this.#writer.onRemoved = () => this.#source?.wake()
     this.#writer.onFault = (fault) => this.#source?.fail(fault)
@@ -200,6 +210,7 @@ export class Journal {
     this.#source = new JournalSource(
       claim,
       reader,
+      this.#kept,
       flight,
       counters,
       () => this.#writer.end,
@@ -247,6 +258,7 @@ class JournalSource implements Source {
   readonly claim: QueuedClaim
   readonly #feed = new ClaimFeed()
   readonly #reader: JournalReader
+  readonly #kept: KeptRecords
   readonly #end: () => bigint
   readonly #running: Promise<void>
   #wake: (() => void) | undefined
@@ -255,6 +267,7 @@ class JournalSource implements Source {
   constructor(
     claim: QueuedClaim,
     reader: JournalReader,
+    kept: KeptRecords,
     flight: Flight,
     counters: SourceCounters,
     end: () => bigint,
@@ -264,6 +277,7 @@ class JournalSource implements Source {
     this.counters = counters
     this.#end = end
     this.#reader = reader
+    this.#kept = kept
     flight.onRoom = () => this.wake()
     this.#feed.add(claim)
     this.#running = this.#run().catch(failed)
@@ -307,7 +321,7 @@ class JournalSource implements Source {
           await this.#sleep()
           continue
         }
-        const record = await this.#reader.next(this.claim.position)
+        const record = await this.#next(this.claim.position)
         if (this.claim.lost.aborted) break
         if (record === undefined) await this.#sleep()
         else this.claim.push(record)
@@ -315,6 +329,16 @@ class JournalSource implements Source {
     } finally {
       await this.#reader.close()
     }
+  }
+
+  /** From memory if it is there, else from the disk. */
+  async #next(id: bigint): Promise<Delivery | undefined> {
+    const kept = this.#kept.take(id)
+    // What comes next will be in memory, most likely: no file is held, or searched, for it.
+    const over = this.#kept.enabled && id >= this.#end()
+    if (kept === undefined && !over) return await this.#reader.next(id)
+    await this.#reader.leave()
+    return kept
   }
 
   /** Until woken; at once if that happened since the last look. */

@@ -10,6 +10,7 @@ import {
   type Sink,
   type Source,
 } from '../bus/bus.ts'
+import { releaseChunk } from '../chunk.ts'
 import { splitChunk } from '../chunk-split.ts'
 import { failpoint } from '../failpoint.ts'
 import type { Log } from '../telemetry.ts'
@@ -249,8 +250,10 @@ export class Forwarder {
       await failpoint('F3_produce_ack')
       await this.#parts.beforeCommit?.(next)
       await claim.commit(next)
-      for (const { delivery } of this.#open.splice(0, count))
+      for (const { delivery } of this.#open.splice(0, count)) {
         this.#openBytes -= delivery.bytes.length
+        giveBack(delivery.bytes)
+      }
       this.#moved(next)
       this.#wake?.()
     }
@@ -286,4 +289,11 @@ export class Forwarder {
       if (signal.aborted) done()
     })
   }
+}
+
+/** Gives the memory of a chunk that is done with back, if it is the chunk's alone. */
+function giveBack(bytes: Uint8Array): void {
+  const { buffer } = bytes
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength)
+    releaseChunk(new Uint8Array(buffer))
 }

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { CHUNK_STREAM, laneKey, MESSAGE_BYTES_MAX, type Source, type Trouble } from '../bus/bus.ts'
 import { NODE_DISK } from '../bus/disk.ts'
 import { Journal, type JournalCounters } from '../bus/journal.ts'
-import { chunkInLanes, releaseChunk } from '../chunk.ts'
+import { chunkInLanes } from '../chunk.ts'
 import { splitChunk } from '../chunk-split.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
@@ -24,6 +24,8 @@ export interface SpoolSettings {
 
 /** Sent and not acknowledged by the stream: while a commit is under way, reading goes on. */
 const IN_FLIGHT_BYTES = 128 << 20
+/** Durable and not yet taken to be sent, in memory: what a sensor that keeps up would read back from the disk. */
+const KEPT_BYTES = 32 << 20
 /** A full spool is told of so often. */
 const TELL_FULL_MILLIS = 60_000
 
@@ -64,6 +66,7 @@ export class Spool {
         maxBytes,
         segmentBytes: Math.min(64 << 20, Math.floor(maxBytes / 8)),
         inFlightBytes: IN_FLIGHT_BYTES,
+        keptBytes: KEPT_BYTES,
       },
       tell,
     )
@@ -124,7 +127,6 @@ export class Spool {
     })
     this.#counting = counted.catch(() => {})
     await counted
-    releaseChunk(bytes)
     return facts
   }
 
