@@ -13,15 +13,14 @@ import type { Progress, SensorEvent, SensorSettings } from './sensor.ts'
 import { compileSnapshot, openSnapshot, shareSnapshot } from './snapshot.ts'
 import { steadfast } from './store/steadfast.ts'
 import { openStore } from './store/store.ts'
-import { parseStoreTarget, TEMPORARY } from './store/store-target.ts'
+import type { StoreTarget } from './store/store-target.ts'
 import { startThreads } from './threads.ts'
 
 export interface ReplayOptions {
   paths: readonly string[]
   /** Directories of agent files, or single files. */
   agents: readonly string[]
-  /** Directory or URL of a store that stays; undefined for a temporary one. */
-  store: string | undefined
+  store: StoreTarget
   sensor: Omit<SensorSettings, 'hashSeed'>
   /** Worker threads that judge. */
   threads: number
@@ -50,7 +49,7 @@ export async function runReplay(options: ReplayOptions): Promise<Report> {
   const started = options.now()
   const parts: Record<string, number> = {}
   const loaded = await loadScopes(options.agents)
-  const opened = await openStore(parseStoreTarget(options.store ?? TEMPORARY))
+  const opened = await openStore(options.store)
   await using store = disposable(steadfast(opened, options.signal))
   parts.open = options.now() - started
 

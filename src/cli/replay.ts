@@ -11,8 +11,10 @@ import { explainFileError } from '../inputs.ts'
 import { AgentProblemsError, runReplay } from '../replay.ts'
 import type { Report } from '../report.ts'
 import { StoreError, StoreInconsistentError, StoreTargetError } from '../store/store-error.ts'
+import type { StoreTarget } from '../store/store-target.ts'
 import { printableJson } from '../wire-text.ts'
 import { tellProblems } from './agent-directory.ts'
+import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
 import { CommandError, type ExitCause, usageError } from './exit.ts'
 import { checkExpectation, type ExpectedCase } from './expect.ts'
 import { type Expectation, readExpectation } from './expectation.ts'
@@ -29,6 +31,7 @@ import { packageVersion } from './version.ts'
 interface ReplayCommandOptions extends SensorOptions {
   agents: string[]
   store?: string
+  config?: string
   expect?: string
   json: boolean
   junit?: string
@@ -78,7 +81,10 @@ export function addReplayCommand(program: Command, parts: CommandParts): void {
       'agent files, one YAML file each; may be given again',
       collect,
     )
-    .option('--store <dir|url>', 'keep everything in this directory or ClickHouse server')
+    .option(
+      '--store <dir|url>',
+      'keep everything in this directory or ClickHouse server; its password from BAILIWICK_STORE_PASSWORD or a file',
+    )
     .option('--expect <file>', 'what is expected, as YAML or JSON; exit 1 if it is otherwise')
     .option('--json', 'the report as one JSON object', false)
     .option('--junit <file>', 'also write the report as JUnit XML')
@@ -88,18 +94,20 @@ export function addReplayCommand(program: Command, parts: CommandParts): void {
       parseVerdicts,
       [],
     )
-  addSensorOptions(command).action(async (paths: string[], options: ReplayCommandOptions) => {
-    const terminal = parts.terminal()
-    const expected =
-      options.expect === undefined ? undefined : await readExpected(options.expect, parts)
-    if (options.expect !== undefined && expected === undefined) return
-    const report = await replayed(paths, options, parts)
-    if (report === undefined) return
-    const cases = expected === undefined ? undefined : checkExpectation(expected, report)
-    await printReport(report, cases, options.json, terminal)
-    if (options.junit !== undefined) await writeJunit(options.junit, report, cases)
-    parts.causes.push(...reportCauses(report, cases, options.failOn))
-  })
+  addSettingsOptions(addSensorOptions(command), []).action(
+    async (paths: string[], options: ReplayCommandOptions) => {
+      const terminal = parts.terminal()
+      const expected =
+        options.expect === undefined ? undefined : await readExpected(options.expect, parts)
+      if (options.expect !== undefined && expected === undefined) return
+      const report = await replayed(paths, options, parts)
+      if (report === undefined) return
+      const cases = expected === undefined ? undefined : checkExpectation(expected, report)
+      await printReport(report, cases, options.json, terminal)
+      if (options.junit !== undefined) await writeJunit(options.junit, report, cases)
+      parts.causes.push(...reportCauses(report, cases, options.failOn))
+    },
+  )
 }
 
 /** Reads the expectation; undefined, with the mistakes told, if there are any. */
@@ -132,7 +140,7 @@ async function replayed(
     return await runReplay({
       paths,
       agents: options.agents,
-      store: options.store,
+      store: await storeOf(options, parts),
       sensor: sensorSettings(options),
       threads: Math.min(THREADS_MAX, Math.max(1, availableParallelism() - 1)),
       version: packageVersion(),
@@ -153,6 +161,12 @@ async function replayed(
   } finally {
     progress.stop()
   }
+}
+
+/** Settings say how a server is entered, never which: what is not asked for is kept nowhere. */
+async function storeOf(options: ReplayCommandOptions, parts: CommandParts): Promise<StoreTarget> {
+  if (options.store === undefined) return { kind: 'temporary' }
+  return storeTargetOf(await settingsOf({ store: options.store, config: options.config }, parts))
 }
 
 async function printReport(

@@ -48,8 +48,8 @@ const MEANWHILE_PAUSES: readonly number[] = [50, 200, 1000, 3000]
  */
 export async function migrate(engine: Engine, options: MigrateOptions = {}): Promise<string[]> {
   const migrations = options.migrations ?? readMigrations()
-  // A store of another kind is not begun to be changed.
-  await pendingMigrations(engine, migrations, options.cluster)
+  // A store of another kind is not begun to be changed, and whose user may not change one needs not where all is done.
+  if ((await pendingMigrations(engine, migrations, options.cluster)).length === 0) return []
   // The first file makes the table that remembers the others.
   for (const statement of migrations[0]!.statements) await again(engine, statement)
   const pending = await pendingMigrations(engine, migrations, options.cluster)

@@ -259,7 +259,9 @@ describe('replay', () => {
   it('says when the store cannot be reached', async () => {
     const { code, err } = await replay('--store', 'http://user:secret@127.0.0.1:9/db')
     expect(code).toBe(4)
-    expect(err).toMatch(/^bailiwick: the store at .* cannot be reached/)
+    expect(err).toMatch(
+      /others can read the password[^\n]*\nbailiwick: the store at .* cannot be reached/,
+    )
     expect(err).not.toContain('secret')
   })
 

@@ -11,9 +11,9 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Report } from '../../src/report.ts'
 import { contentOf, type Front, startFront } from '../store/front.ts'
+import { givenStore, PROGRAM, plainEnvironment } from './program.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
-const PROGRAM = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
 /** Ten inputs, of all kinds, with findings, alerts and coverage. */
 const STORY = path.join(ROOT, 'fixtures', 'told-three-times')
 const PATIENCE = 120_000
@@ -26,13 +26,15 @@ interface Run {
   stderr: string
 }
 
-function replay(store: string): Promise<Run> {
+/** The password of a URL goes in the environment: in the URL it would be warned of. */
+function replay(where: string): Promise<Run> {
+  const { store, env } = where.includes('@') ? givenStore(where) : { store: where, env: {} }
   const args = [path.join(STORY, 'input'), '--agents', path.join(STORY, 'agents'), '--store', store]
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       [PROGRAM, 'replay', ...args, '--json'],
-      { timeout: PATIENCE, maxBuffer: 64 << 20 },
+      { timeout: PATIENCE, maxBuffer: 64 << 20, env: { ...plainEnvironment(), ...env } },
       (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
     )
