@@ -2,7 +2,8 @@
 // settings that there are, and its broker started with Kafka's own jars.
 
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -13,6 +14,9 @@ import { ensureTopics } from '../../src/bus/kafka-topics.ts'
 import { run } from '../../src/cli/program.ts'
 import { readEnvironment } from '../../src/config.ts'
 import { readSettings } from '../../src/settings.ts'
+import { usersOf } from '../../src/store/maintenance.ts'
+import { splitStatements } from '../../src/store/sql-files.ts'
+import { parseStoreTarget } from '../../src/store/store-target.ts'
 import { kafkaAvailable, startCluster, stopCluster } from '../bus/broker.ts'
 import { Memory } from '../cli/heard.ts'
 
@@ -24,6 +28,8 @@ interface Service {
   image: string
   build?: string
   command?: string[]
+  profiles?: string[]
+  secrets?: string[]
   environment: Record<string, string>
   ports?: string[]
   networks: string[]
@@ -63,7 +69,16 @@ async function composeAvailable(): Promise<boolean> {
 
 test.skipIf(!(await composeAvailable()))('is valid by the compose specification', async () => {
   await execute('docker-compose', ['--file', FILE, 'config', '--quiet'], { cwd: ROOT })
-  const { stdout } = await execute('docker-compose', ['--file', FILE, 'config', '--services'])
+  const all = services.flatMap(([, { profiles = [] }]) =>
+    profiles.flatMap((one) => ['--profile', one]),
+  )
+  const { stdout } = await execute('docker-compose', [
+    '--file',
+    FILE,
+    ...all,
+    'config',
+    '--services',
+  ])
   expect(stdout.trim().split('\n').sort()).toEqual(services.map(([name]) => name).sort())
 })
 
@@ -146,6 +161,57 @@ test('no secret is in the repository', async () => {
     expect(file).toMatch(/^\.\/secrets\//)
     expect(ignored).toContain('/secrets/')
   }
+})
+
+describe('users of the store', () => {
+  test('each process is the one that may do what it does, and the administrator is none of them', () => {
+    const user = (name: string) =>
+      /\/\/(\w+)@/.exec(compose.services[name]!.environment.BAILIWICK_STORE ?? '')?.[1]
+    expect(ours.map(([name]) => [name, user(name)])).toEqual([
+      ['topics', undefined],
+      ['migrate', 'bailiwick_migrator'],
+      ['retention', 'bailiwick_migrator'],
+      ['reconcile', 'bailiwick_reader'],
+      ['sensor', undefined],
+      ['worker', 'bailiwick_writer'],
+    ])
+    for (const [name, { secrets }] of ours) {
+      const of = user(name)?.replace('bailiwick_', 'clickhouse_')
+      expect(secrets).toEqual(of === undefined ? undefined : [of])
+    }
+  })
+
+  test('are made as `bailiwick migrate --users` prints them, with the passwords of the secrets', async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'bailiwick-users-'))
+    // In the place of ClickHouse's client: what it is told, and as whom.
+    const client = path.join(dir, 'clickhouse-client')
+    await writeFile(client, '#!/bin/sh\necho "-- $CLICKHOUSE_PASSWORD $*"\ncat\n', { mode: 0o755 })
+    const names = ['admin', 'migrator', 'writer', 'reader']
+    for (const name of names) await writeFile(path.join(dir, `clickhouse_${name}`), `of ${name}\n`)
+    const env = {
+      ...{ PATH: `${dir}:${process.env.PATH}`, SECRETS: dir },
+      SQL: path.join(ROOT, 'sql', 'users'),
+    }
+    const script = path.join(ROOT, 'deploy', 'clickhouse-users.sh')
+    const { stdout } = await execute('/bin/sh', [script], { env })
+    const [first, ...rest] = stdout.split('\n')
+    expect(first).toBe('-- of admin --multiquery')
+    const hash = (name: string) => createHash('sha256').update(`of ${name}`).digest('hex')
+    const [migrator, writer, reader] = names.slice(1).map(hash) as [string, string, string]
+    const target = parseStoreTarget('http://admin@clickhouse:8123/bailiwick')
+    const wanted = usersOf(target, { migrator, writer, reader })
+    const said = splitStatements(rest.join('\n')).filter((sql) => !sql.startsWith('ALTER USER'))
+    expect(said).toEqual(wanted)
+    for (const [name, sha256] of Object.entries({ migrator, writer, reader }))
+      expect(stdout).toContain(
+        `ALTER USER bailiwick_${name} IDENTIFIED WITH sha256_hash BY '${sha256}';`,
+      )
+    await writeFile(path.join(dir, 'clickhouse_writer'), '\n')
+    await expect(execute('/bin/sh', [script], { env })).rejects.toMatchObject({
+      stderr: expect.stringContaining('clickhouse_writer: is empty'),
+    })
+    await rm(dir, { recursive: true })
+  })
 })
 
 const canRun = await kafkaAvailable()

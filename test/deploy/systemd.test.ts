@@ -14,7 +14,8 @@ import { Memory } from '../cli/heard.ts'
 const ROOT = path.join(import.meta.dirname, '..', '..')
 const UNITS = path.join(ROOT, 'deploy', 'systemd')
 const execute = promisify(execFile)
-const names = (await readdir(UNITS)).filter((name) => name.endsWith('.service'))
+const files = await readdir(UNITS)
+const names = files.filter((name) => name.endsWith('.service'))
 
 async function systemdAvailable(): Promise<boolean> {
   try {
@@ -31,7 +32,7 @@ describe.skipIf(!(await systemdAvailable()))('systemd', () => {
   let dir = ''
   beforeAll(async () => {
     dir = await mkdtemp(path.join(tmpdir(), 'bailiwick-units-'))
-    for (const name of names) {
+    for (const name of files) {
       const text = await readFile(path.join(UNITS, name), 'utf8')
       // Where the program is in this checkout: that it can be run is looked at, too.
       const here = text
@@ -44,7 +45,7 @@ describe.skipIf(!(await systemdAvailable()))('systemd', () => {
   })
   afterAll(() => rm(dir, { recursive: true, force: true }))
 
-  test.each(names)('%s has no word that systemd does not know', async (name) => {
+  test.each(files)('%s has no word that systemd does not know', async (name) => {
     const unit = path.join(dir, name.replace('@.', '@1.'))
     const { stderr } = await execute('systemd-analyze', ['verify', '--man=no', unit])
     expect(stderr).toBe('')
