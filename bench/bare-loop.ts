@@ -137,23 +137,28 @@ async function consume(
     maxBytes: 4 * FETCH_BYTES,
   })
   const batches = new Map<number, Batch>()
+  let last = Date.now()
+  /** Batches that are inserted, or wait for their turn. */
+  let open = 0
   let inserting: Promise<void> = Promise.resolve()
   const flush = async (partition: number) => {
     const batch = batches.get(partition)
     if (batch === undefined || batch.chunks === 0) return
     batches.delete(partition)
+    open++
     await inserting
     inserting = (async () => {
       await insert('flow_records', batch.records)
       await insert('judgements', batch.judgements)
       await consumer.commitOffsets([{ topic, partition, offset: batch.next }])
+      open--
+      last = Date.now()
     })()
     inserting.catch((error) => {
       process.stderr.write(`${String(error)}\n`)
       process.exit(1)
     })
   }
-  let last = Date.now()
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({
@@ -176,9 +181,10 @@ async function consume(
     },
   })
   process.stdout.write('consuming\n')
-  // What is left when nothing comes any more is inserted as it is.
+  // What is left when nothing comes any more is inserted as it is. While an INSERT is under way, nothing can come.
   const timer = setInterval(async () => {
-    if (Date.now() - last > 400) for (const partition of [...batches.keys()]) await flush(partition)
+    if (open === 0 && Date.now() - last > 400)
+      for (const partition of [...batches.keys()]) await flush(partition)
   }, 100)
   process.stdin.resume()
   await new Promise((resolve) => process.stdin.once('end', resolve))

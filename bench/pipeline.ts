@@ -260,17 +260,18 @@ async function compare(broker: Broker): Promise<void> {
     }
   const [mine, theirs] = whole
   if (options.only !== undefined) return
-  const ratio = median(mine.map((run, i) => run.rate / theirs[i]!.rate))
-  const cpu = median(mine.map((run, i) => total(theirs[i]!.costs) / total(run.costs)))
+  const ratios = mine.map((run, i) => run.rate / theirs[i]!.rate)
+  const cpuRatios = mine.map((run, i) => total(theirs[i]!.costs) / total(run.costs))
   say(`\nwhole path, ${ROUNDS} rounds in turns, medians`)
   for (const [i, side] of sides.entries()) {
     const costs = medianCosts(whole[i]!)
     say(
-      `${side.name.padEnd(12)}${k(median(whole[i]!.map(({ rate }) => rate)))}   CPU s/M flows: ${costText(costs)}, all ${total(costs).toFixed(2)}`,
+      `${side.name.padEnd(12)}${k(median(whole[i]!.map(({ rate }) => rate)))}   CPU s/M flows: ${costText(costs)}, all ${total(costs).toFixed(2)}; ${median(whole[i]!.map(({ batch }) => batch)).toFixed(0)} flows an insert`,
     )
   }
+  const each = (all: readonly number[]) => all.map((one) => one.toFixed(2)).join(' ')
   say(
-    `ratio       ${ratio.toFixed(2)} x by the clock, ${cpu.toFixed(2)} x by CPU (medians of the rounds' ratios)\n`,
+    `ratio       ${median(ratios).toFixed(2)} x by the clock (pairs: ${each(ratios)}), ${median(cpuRatios).toFixed(2)} x by CPU (pairs: ${each(cpuRatios)})\n`,
   )
   for (const side of sides) {
     const { sender, senderCpu, receiver } = await halves(
