@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
 import { addAgentsCommand } from './agents.ts'
+import { addAuditCommand } from './audit.ts'
 import { addConfigCommand } from './config.ts'
 import { addDlqCommand } from './dlq.ts'
 import { addDoctorCommand } from './doctor.ts'
@@ -105,6 +106,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addDlqCommand,
     addInspectCommand,
     addConfigCommand,
+    addAuditCommand,
     addDoctorCommand,
   ])
     add(program, command)

@@ -27,12 +27,12 @@ import {
   capReached,
   endpointFor,
   isLate,
-  REVOCATION_GUARDS,
   type RevocationGuard,
   withheldBy,
 } from './revoke-guards.ts'
 import { matchesAgent, type RevocationPart } from './revoke-settings.ts'
 import { fillTemplate, templateValues } from './revoke-template.ts'
+import { revocationSamples, viewOf } from './revoke-view.ts'
 
 /** How a call went. Words hold no secret and nothing of what the receiver wrote. */
 export type CallOutcome =
@@ -380,24 +380,7 @@ export class Revoking implements RevocationDesk, Observed {
   }
 
   samples(): Sample[] {
-    const counts = new Map<RevocationState, number>()
-    for (const { state } of this.#book.list()) counts.set(state, (counts.get(state) ?? 0) + 1)
-    return [
-      ...[...counts].map(([state, value]) => ({
-        name: 'bailiwick_revocations',
-        help: 'revocations remembered, by how they stand',
-        kind: 'gauge' as const,
-        labels: { state },
-        value,
-      })),
-      ...REVOCATION_GUARDS.map((guard) => ({
-        name: 'bailiwick_revocations_withheld_total',
-        help: 'findings that a guard kept from asking for a revocation',
-        kind: 'counter' as const,
-        labels: { guard },
-        value: this.#withheld.get(guard) ?? 0,
-      })),
-    ]
+    return revocationSamples(this.#book, this.#withheld)
   }
 
   async close(): Promise<void> {
@@ -406,20 +389,5 @@ export class Revoking implements RevocationDesk, Observed {
     await this.#taking
     await Promise.all(this.#works.values())
     await this.#audit.close()
-  }
-}
-
-function viewOf(one: Revocation): RevocationView {
-  return {
-    id: one.id,
-    agent: one.agent,
-    alertId: one.finding.alertId,
-    state: one.state,
-    mode: one.mode,
-    sentence: one.finding.sentence,
-    askedAt: one.askedAt,
-    ...(one.state === 'waiting' && { deadline: one.deadline }),
-    ...(one.decidedBy !== undefined && { decidedBy: one.decidedBy }),
-    ...(one.detail !== undefined && { detail: one.detail }),
   }
 }
