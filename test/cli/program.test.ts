@@ -66,7 +66,7 @@ describe('wrong usage', () => {
 })
 
 const IN_ORDER =
-  'replay sensor worker flows scope agents topics migrate reconcile dlq inspect config doctor help'.split(
+  'replay sensor worker flows scope agents topics migrate reconcile dlq inspect config audit doctor help'.split(
     ' ',
   )
 
