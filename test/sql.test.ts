@@ -95,7 +95,7 @@ async function fill(): Promise<void> {
 describe('schema', () => {
   const ofChunk = { chunk_id: 'UUID', row: 'UInt32', checksum: 'UInt64' }
   const stores: Record<string, Record<string, string>> = {
-    flow_records: { ...ofChunk, day: 'Date' },
+    flow_records: { ...ofChunk, day: 'Date', community: 'String' },
     coverage: { ...ofChunk, day: 'Date' },
     rejects: ofChunk,
     announced: ofChunk,

@@ -6,7 +6,7 @@ SELECT
   sumIf(h.judgements, h.verdict = 'out_of_scope') AS out_of_scope,
   sum(h.findings) AS findings,
   greatest(toUnixTimestamp(max(h.hour)) * 1000000, max(s.seen)) AS seen
-FROM judged_hours_current AS h
+FROM judged_sums_current AS h
 LEFT JOIN (
   SELECT agent, toUnixTimestamp64Micro(max(j.ts)) AS seen
   FROM judgements AS j

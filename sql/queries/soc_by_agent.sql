@@ -9,13 +9,13 @@ SELECT
   sumIf(h.judgements, verdict = 'unattributed') AS unattributed,
   sumIf(h.judgements, verdict = 'unregistered') AS unregistered,
   sum(h.findings) AS findings,
-  uniqExact(destination) AS destinations,
+  uniqExactArray(each_destination) AS destinations,
   sum(h.bytes_out) AS bytes_out,
   sum(h.bytes_in) AS bytes_in,
   max(h.score) AS score,
   toUnixTimestamp(min(hour)) * 1000000 AS first_hour,
   toUnixTimestamp(max(hour)) * 1000000 AS last_hour
-FROM judged_hours_current AS h
+FROM judged_sums_current AS h
 WHERE hour >= toDateTime(intDiv({from:Int64}, 1000000), 'UTC')
   AND hour < toDateTime(intDiv({to:Int64}, 1000000), 'UTC')
 GROUP BY agent

@@ -8,7 +8,7 @@ SELECT
   sum(h.bytes_out) AS bytes_out,
   sum(h.bytes_in) AS bytes_in,
   max(h.score) AS score
-FROM judged_hours_current AS h
+FROM judged_sums_current AS h
 WHERE hour >= toDateTime(intDiv({from:Int64}, 1000000), 'UTC')
   AND hour < toDateTime(intDiv({to:Int64}, 1000000), 'UTC')
 GROUP BY hour, verdict

@@ -5,11 +5,11 @@ SELECT
   sum(h.judgements) AS judgements,
   sum(h.findings) AS findings,
   uniqExactIf(agent, agent != '') AS agents,
-  uniqExact(destination) AS destinations,
+  uniqExactArray(each_destination) AS destinations,
   sum(h.bytes_out) AS bytes_out,
   sum(h.bytes_in) AS bytes_in,
   max(h.score) AS score
-FROM judged_hours_current AS h
+FROM judged_sums_current AS h
 WHERE hour >= toDateTime(intDiv({from:Int64}, 1000000), 'UTC')
   AND hour < toDateTime(intDiv({to:Int64}, 1000000), 'UTC')
 GROUP BY verdict, grade

@@ -18,7 +18,7 @@ ALTER TABLE chunks DELETE WHERE stored_at < toDateTime64('<floor>', 3, 'UTC')
 SETTINGS mutations_sync = 2;
 
 -- Then what no mark speaks of any more: a mark is there before the first row is.
-ALTER TABLE judged_hours DELETE IN PARTITION '1970-01-01'
+ALTER TABLE judged_sums DELETE IN PARTITION '1970-01-01'
 WHERE chunk_id NOT IN (SELECT chunk_id FROM chunks)
 SETTINGS mutations_sync = 2;
 

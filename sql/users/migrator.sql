@@ -16,6 +16,8 @@ GRANT <on>INSERT ON <database>.chunk_sums TO <migrator>;
 
 GRANT <on>INSERT ON <database>.judged_hours TO <migrator>;
 
+GRANT <on>INSERT ON <database>.judged_sums TO <migrator>;
+
 GRANT <on>INSERT ON <database>.retention TO <migrator>;
 
 GRANT <on>INSERT ON <database>.expired_chunks TO <migrator>;

@@ -1,6 +1,6 @@
 -- What workers and `replay` need at a ClickHouse server: to read everything of the store (the auditor runs in a
 -- worker), to add rows, and nothing else. They cannot change or remove a row. Materialized views fill chunk_sums and
--- judged_hours; whoever goes on where another died fills in what its rows lack there.
+-- judged_sums; whoever goes on where another died fills in what its rows lack there.
 --
 -- Rows come in through input(), a table function: those ask for CREATE TEMPORARY TABLE. <words> are filled in by
 -- src/store/users.ts.
@@ -28,7 +28,7 @@ GRANT <on>INSERT ON <database>.findings TO <writer>;
 
 GRANT <on>INSERT ON <database>.chunk_sums TO <writer>;
 
-GRANT <on>INSERT ON <database>.judged_hours TO <writer>;
+GRANT <on>INSERT ON <database>.judged_sums TO <writer>;
 
 GRANT <on>INSERT ON <database>.dead_letters TO <writer>;
 

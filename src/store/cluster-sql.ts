@@ -7,6 +7,7 @@
 //   MATERIALIZED VIEW   from local tables into local tables
 //   VIEW                as it is, on every server
 //   INSERT              as it is: it goes through the doors
+//   DROP                the door, then the local table
 
 import { type Migration, readSql, splitStatements } from './sql-files.ts'
 
@@ -78,6 +79,15 @@ export class ClusterSql {
     }
     if (sql.startsWith('CREATE OR REPLACE VIEW '))
       return [sql.replace(/^(CREATE OR REPLACE VIEW \w+) /, `$1 ${this.on}`)]
+    const dropped = /^DROP (?:TABLE|VIEW) IF EXISTS (\w+)/.exec(sql)?.[1]
+    if (dropped !== undefined)
+      return [...new Set([dropped, this.local(dropped)])].map((table) =>
+        sql
+          .replace(/^(DROP \w+ IF EXISTS )\w+ ?/, (_, verb: string) =>
+            `${verb}${table} ${this.on}`.trimEnd().concat(' '),
+          )
+          .trimEnd(),
+      )
     if (/^(INSERT|SELECT|WITH) /.test(sql)) return [sql]
     throw new Error(`no rule says what this is on a cluster: ${sql.slice(0, 60)}`)
   }

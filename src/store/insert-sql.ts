@@ -45,7 +45,7 @@ export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0)
     columns: [...names, ...(insert.day === undefined ? [] : ['day'])].join(', '),
     token: checked(insert.token, TOKEN),
     seconds: whole(seconds),
-    values: [...names.map(valueFor), ...days].join(', '),
+    values: [...names, ...days].join(', '),
     source:
       source === 'body'
         ? `input(${quoted(structure)})`
@@ -53,11 +53,6 @@ export function insertSql(insert: BlockInsert, source: BlockSource, seconds = 0)
     rows: rows.length === 0 ? '1' : rows.join(' AND '),
     format: source === 'body' ? 'FORMAT Native' : '',
   })
-}
-
-/** What is inserted into a column: what the block has, but for the one that records travel without. */
-function valueFor(name: string): string {
-  return name === 'community_id' ? `\n${readSql('insert/community_id').trimEnd()}\n` : name
 }
 
 function fill(text: string, words: Readonly<Record<string, string>>): string {

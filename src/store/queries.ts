@@ -327,7 +327,6 @@ export interface AuditHourRow {
   hour: string
   verdict: Verdict
   agent: string
-  destination: string
   judged: number
   told: number
 }

@@ -6,7 +6,7 @@ import { readSql, readStatements } from './sql-files.ts'
 
 /** Tables that are partitioned by day, in the order in which their days go: what was concluded before what was seen. */
 export const DAY_TABLES = [
-  'judged_hours',
+  'judged_sums',
   'findings',
   'judgements',
   'chunk_sums',

@@ -12,7 +12,7 @@ import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Engine } from '../../src/store/engine.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { EngineStore } from '../../src/store/store.ts'
-import { judged, MONDAY } from './samples.ts'
+import { flowIdOf, judged, MONDAY } from './samples.ts'
 
 let engine: Engine
 let store: EngineStore
@@ -48,9 +48,10 @@ test('the store says the same Community ID of a record as the ground does', asyn
   const writer = new ChunkWriter({ sensor: 'tap1', origin: 'ids', format: 'pcap' }, (chunk) =>
     chunks.push(chunk),
   )
-  for (const { orig, resp, ports, protocol, kind, given } of records) {
+  for (const [at, { orig, resp, ports, protocol, kind, given }] of records.entries()) {
     const row = writer.flow()
     const c = writer.flows.columns
+    c.flow_id.set(flowIdOf(String(at)), row * 16)
     c.ts[row] = MONDAY
     c.source_kind.set(row, kind)
     c.orig_h.set(orig, row * 16)
@@ -66,7 +67,7 @@ test('the store says the same Community ID of a record as the ground does', asyn
   const block = chunkPart(chunk, 'flow_records') as Block<FlowColumns>
   await store.insertSlice({ key: 'ids', chunks: [judged(chunk, [])] })
   const stored = (await engine.select(
-    'SELECT community_id FROM flow_records ORDER BY row',
+    'SELECT community AS community_id FROM flow_records ORDER BY row',
     {},
   )) as {
     community_id: string
@@ -74,6 +75,11 @@ test('the store says the same Community ID of a record as the ground does', asyn
   expect(stored.map((row) => row.community_id)).toEqual(
     records.map((_, row) => recordCommunityId(block.columns, row)),
   )
+  const flows = (await engine.select(
+    'SELECT count() AS n, countIf(f.community_id = r.community) AS same FROM flows AS f INNER JOIN flow_records AS r USING (flow_id)',
+    {},
+  )) as unknown[]
+  expect(flows).toEqual([{ n: 4000, same: 4000 }])
   // Each kind of answer is among them.
   expect(stored.filter((row) => row.community_id === '').length).toBeGreaterThan(100)
   expect(stored.filter((row) => row.community_id === '1:of another seed').length).toBeGreaterThan(

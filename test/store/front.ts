@@ -97,7 +97,7 @@ const OF_THE_MOMENT: Readonly<Record<string, string>> = {
   stream_notes: 'noted_at',
   restorations: 'noted_at',
   chunk_sums: 'inserted_at',
-  judged_hours: '',
+  judged_sums: '',
   retention: 'set_at',
   expired_chunks: '',
   expired_origins: '',

@@ -144,7 +144,7 @@ test('a slice that is cut short, repeated, judged anew or fed to the view twice 
   // Filling up what is filled changes nothing.
   const filling = readMigrations()
     .flatMap(({ statements }) => statements)
-    .filter((sql) => sql.startsWith('INSERT INTO judged_hours'))
+    .filter((sql) => sql.startsWith('INSERT INTO judged_sums'))
   for (const sql of filling) await engine.command(sql)
   expect(filling).toHaveLength(1)
   expect(await told()).toEqual(expected)
@@ -163,7 +163,7 @@ test('judgements of a process that died before they reached the sums are summed 
   )
   expect(row).toEqual({ rows: 1 })
   await engine.command(
-    `ALTER TABLE judged_hours DELETE WHERE chunk_id = '${slice.chunks[0]!.header.id}' SETTINGS mutations_sync = 2`,
+    `ALTER TABLE judged_sums DELETE WHERE chunk_id = '${slice.chunks[0]!.header.id}' SETTINGS mutations_sync = 2`,
   )
   await store.insertSlice(slice)
   expect(await told()).not.toEqual(before)
@@ -193,13 +193,13 @@ test('more days than an INSERT may have partitions are filled up', async () => {
     SELECT generateUUIDv4(), toDate(20000 + number) AS d, toDateTime64(d, 6) FROM numbers(101)
     SETTINGS max_partitions_per_insert_block = 0`,
   )
-  await engine.command('TRUNCATE TABLE judged_hours')
+  await engine.command('TRUNCATE TABLE judged_sums')
   const [filling] = readMigrations()
     .flatMap(({ statements }) => statements)
-    .filter((sql) => sql.startsWith('INSERT INTO judged_hours'))
+    .filter((sql) => sql.startsWith('INSERT INTO judged_sums'))
   await engine.command(filling!)
   const [row] = await engine.select(
-    'SELECT uniqExact(day) AS days FROM judged_hours WHERE day >= toDate(20000) AND day < toDate(20101)',
+    'SELECT uniqExact(day) AS days FROM judged_sums WHERE day >= toDate(20000) AND day < toDate(20101)',
     {},
   )
   expect(row).toEqual({ days: 101 })

@@ -44,7 +44,7 @@ async function rowsOf({ header }: SliceChunk): Promise<Record<string, number>> {
     const [row] = await engine.select(
       'SELECT count() AS n FROM {table:Identifier} FINAL WHERE chunk_id = {id:UUID}'.replace(
         ' FINAL',
-        table === 'judged_hours' ? ' FINAL' : '',
+        table === 'judged_sums' ? ' FINAL' : '',
       ),
       { table, id: header.id },
     )
@@ -86,12 +86,12 @@ test('days go together, chunks over several days in part, and nothing of it is c
   const before = { fresh: await rowsOf(fresh), scattered: await rowsOf(scattered) }
   await letGo(day(1))
   expect(await rowsOf(old)).toEqual({
-    ...{ chunks: 2, rejects: 1, judged_hours: 0, findings: 0, judgements: 0, flow_records: 0 },
+    ...{ chunks: 2, rejects: 1, judged_sums: 0, findings: 0, judgements: 0, flow_records: 0 },
     // The sum of the rejects has no day.
     chunk_sums: 1,
     coverage: 0,
   })
-  expect(await rowsOf(both)).toMatchObject({ judged_hours: 1, findings: 1, flow_records: 1 })
+  expect(await rowsOf(both)).toMatchObject({ judged_sums: 1, findings: 1, flow_records: 1 })
   // But for coverage: the row of each sample is of the first day.
   expect(await rowsOf(fresh)).toEqual(withoutCoverage(before.fresh))
   expect(await rowsOf(scattered)).toEqual(withoutCoverage(before.scattered))
@@ -144,7 +144,7 @@ test('killed after any statement and run again, it has done the same', async () 
     const plan = await retentionPlan(engine, 1, day(n + 1))
     await expire(engine, plan.slice(0, n - first))
     await letGo(day(n + 1))
-    const gone = { flow_records: 0, judgements: 0, judged_hours: 0, findings: 0, coverage: 0 }
+    const gone = { flow_records: 0, judgements: 0, judged_sums: 0, findings: 0, coverage: 0 }
     expect(await rowsOf(old), `after ${n - first} of ${plan.length}`).toMatchObject(gone)
     expect(await rowsOf(fresh)).toEqual(withoutCoverage(before))
   }
