@@ -158,6 +158,8 @@ test('the migrator may run every statement of the schema and of retention', asyn
   expect(granted('migrator', 'INSERT').sort()).toEqual([...into].sort())
   const needs: Readonly<Record<string, string>> = {
     'CREATE TABLE': 'CREATE TABLE',
+    'DROP TABLE': 'DROP TABLE',
+    'DROP VIEW': 'DROP VIEW',
     'CREATE MATERIALIZED VIEW': 'CREATE VIEW',
     'CREATE OR REPLACE VIEW': 'CREATE VIEW',
     'ADD COLUMN': 'ALTER ADD COLUMN',
