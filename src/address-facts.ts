@@ -10,18 +10,26 @@ import type { Endpoint } from './identity/endpoint-file.ts'
 import { peerClass } from './scope/policy.ts'
 import type { Snapshot } from './snapshot.ts'
 
-/** Places: a power of two. Together about 4 MB, and the texts. */
+/** Places: a power of two. Together about 3 MB, and the texts. */
 const SLOTS = 1 << 16
+// A place has eight words, which lie in one line of the processor's cache: the address, and what is known of it.
+const PLACE = 8
+const OWNER = 4
+const CLASS = 5
+/** The place in KINDS, and 8 if anything is known. */
+const KIND = 6
+const KNOWN = 8
+/** The place in the list of endpoints + 1, or 0. */
+const ENDPOINT = 7
+
+const KINDS: readonly AddressKind[] = ['public', 'private', 'metadata', 'multicast', 'local']
 
 export class AddressFacts {
-  /** By place: the narrowest network that an agent declares, and that a rule names, or -1. */
-  readonly ownerPrefixes: Int32Array = new Int32Array(SLOTS)
-  readonly classes: Int32Array = new Int32Array(SLOTS)
-  readonly kinds: AddressKind[] = new Array<AddressKind>(SLOTS).fill('public')
-  readonly endpoints: (Endpoint | undefined)[] = new Array<undefined>(SLOTS).fill(undefined)
   readonly #snapshot: Snapshot
-  readonly #words = new Int32Array(SLOTS * 4)
-  readonly #held = new Uint8Array(SLOTS)
+  readonly #places = new Int32Array(SLOTS * PLACE)
+  /** Those that were met, and their places in the list. */
+  readonly #endpoints: Endpoint[] = []
+  readonly #endpointNumbers = new Map<Endpoint, number>()
   /** '' until it is asked for. */
   readonly #texts: string[] = new Array<string>(SLOTS).fill('')
 
@@ -43,19 +51,39 @@ export class AddressFacts {
     let hash = Math.imul(w3 ^ Math.imul(w1 ^ Math.imul(w0, 31), 31) ^ w2, 0x9e3779b1)
     hash ^= hash >>> 15
     const slot = hash & (SLOTS - 1)
-    const held = this.#words
-    const at = slot * 4
+    const places = this.#places
+    const at = slot * PLACE
     if (
-      held[at + 3] !== w3 ||
-      held[at + 2] !== w2 ||
-      held[at + 1] !== w1 ||
-      held[at] !== w0 ||
-      this.#held[slot] === 0
+      places[at + 3] !== w3 ||
+      places[at + 2] !== w2 ||
+      places[at + 1] !== w1 ||
+      places[at] !== w0 ||
+      places[at + KIND]! < KNOWN
     ) {
-      for (let i = 0; i < 4; i++) held[at + i] = words[from + i]!
+      for (let i = 0; i < 4; i++) places[at + i] = words[from + i]!
       this.#learn(slot, bytes, row * 16)
     }
     return slot
+  }
+
+  /** The narrowest network of any agent that holds the address, or -1. */
+  ownerPrefix(slot: number): number {
+    return this.#places[slot * PLACE + OWNER]!
+  }
+
+  /** What rules can tell of the address: `peerClass`. */
+  class(slot: number): number {
+    return this.#places[slot * PLACE + CLASS]!
+  }
+
+  kind(slot: number): AddressKind {
+    return KINDS[this.#places[slot * PLACE + KIND]! - KNOWN]!
+  }
+
+  /** What is published to be at the address. */
+  endpoint(slot: number): Endpoint | undefined {
+    const number = this.#places[slot * PLACE + ENDPOINT]!
+    return number === 0 ? undefined : this.#endpoints[number - 1]
   }
 
   /** The address in words. */
@@ -70,12 +98,23 @@ export class AddressFacts {
 
   #learn(slot: number, bytes: Uint8Array, at: number): void {
     const { owners, scopes, endpoints } = this.#snapshot
-    this.#held[slot] = 1
+    const places = this.#places
+    const to = slot * PLACE
     this.#texts[slot] = ''
-    this.ownerPrefixes[slot] = findPrefix(owners.table, bytes, at)
-    this.classes[slot] = peerClass(scopes, bytes, at)
-    this.kinds[slot] = addressKind(bytes, at)
-    this.endpoints[slot] = endpointOfAddress(endpoints, bytes, at)
+    places[to + OWNER] = findPrefix(owners.table, bytes, at)
+    places[to + CLASS] = peerClass(scopes, bytes, at)
+    places[to + KIND] = KNOWN + KINDS.indexOf(addressKind(bytes, at))
+    places[to + ENDPOINT] = this.#endpointNumber(endpointOfAddress(endpoints, bytes, at))
+  }
+
+  #endpointNumber(endpoint: Endpoint | undefined): number {
+    if (endpoint === undefined) return 0
+    let number = this.#endpointNumbers.get(endpoint)
+    if (number === undefined) {
+      number = this.#endpoints.push(endpoint)
+      this.#endpointNumbers.set(endpoint, number)
+    }
+    return number
   }
 }
 

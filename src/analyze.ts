@@ -191,7 +191,7 @@ class Judge {
     this.#fillEnd(orig, row, this.#addresses.find(this.#origWords, c.orig_h, row), 'orig', user)
     const slot = this.#addresses.find(this.#respWords, c.resp_h, row)
     this.#fillEnd(resp, row, slot, 'resp', NOBODY)
-    seen.endpoint = known.endpoint ?? this.#addresses.endpoints[slot]
+    seen.endpoint = known.endpoint ?? this.#addresses.endpoint(slot)
     const ofOrig = orig.owner.agents.length > 0
     const ofResp = resp.owner.agents.length > 0
     if (ofOrig) this.#side(row, known, 'orig')
@@ -205,11 +205,11 @@ class Judge {
     const time = decidedAt(c, row)
     const atSide = c.interface_side.codes[row] === this.#sides[side]
     const port = atSide ? this.#interfaces[c.interface_id.codes[row]!]! : NOBODY
-    const address = claimants(owners, this.#addresses.ownerPrefixes[slot]!, time)
+    const address = claimants(owners, this.#addresses.ownerPrefix(slot), time)
     const handshake = c.ip_proto[row] === TCP && c.handshake.codes[row] === this.#completed
     end.owner = attributionOf(owners, user, port, address, handshake)
-    end.class = this.#addresses.classes[slot]!
-    end.kind = this.#addresses.kinds[slot]!
+    end.class = this.#addresses.class(slot)
+    end.kind = this.#addresses.kind(slot)
   }
 
   #name(row: number): KnownName {
