@@ -1,7 +1,7 @@
-// Consumes a topic as a member of a group. kafkajs fetches, keeps the membership alive and says when it changes;
-// positions, intents and commits are kept here, each under the generation of the membership that it belongs to.
+// Consumes a topic as a member of a group (kafka-member.ts): positions, intents and commits are kept here, each under
+// the generation of the membership that it belongs to.
 
-import type { Consumer, EachBatchPayload, KafkaMessage, PartitionAssigner } from 'kafkajs'
+import type { EachBatchPayload, KafkaMessage } from 'kafkajs'
 import {
   type Claim,
   ClaimLost,
@@ -14,29 +14,16 @@ import {
 } from './bus.ts'
 import { ClaimFeed, Flight, QueuedClaim } from './claim.ts'
 import { parseIntent } from './intent-text.ts'
-import {
-  busErrorOf,
-  disconnect,
-  type KafkaSettings,
-  kafkaClient,
-  protocolType,
-} from './kafka-client.ts'
-import { listenToGroup, type Membership } from './kafka-patch.ts'
+import { busErrorOf, disconnect, protocolType } from './kafka-client.ts'
+import { KafkaMember, type KafkaMemberSettings } from './kafka-member.ts'
+import type { Membership } from './kafka-patch.ts'
 import { fetchEnds, fetchStands } from './kafka-positions.ts'
 import type { FetchedMessage } from './kafka-records.ts'
 import { checkTopic } from './kafka-topics.ts'
-import { PartitionAssigners } from './kafkajs.ts'
 
-export interface KafkaSourceSettings extends KafkaSettings {
-  topic: string
-  groupId: string
+export interface KafkaSourceSettings extends KafkaMemberSettings {
   /** Most bytes that are fetched or handed out and not committed. */
   inFlightBytes: number
-  /** A member that is silent for this long loses its partitions. */
-  sessionTimeoutMillis?: number
-  heartbeatMillis?: number
-  /** A consumer that has asked for nothing for this long is built anew. */
-  silenceMillis?: number
 }
 
 /** A message as kafka-records.ts made it. */
@@ -49,18 +36,10 @@ const FENCED = [
   'REBALANCE_IN_PROGRESS',
   'FENCED_INSTANCE_ID',
 ]
-const SESSION_MILLIS = 30_000
-const RESTART_MILLIS = [500, 1000, 2000, 5000, 10_000]
-/** Longest wait of a fetch for data, and so for a partition that is resumed meanwhile. */
-const FETCH_WAIT_MILLIS = 250
 const COMMIT_RETRY_MILLIS = 200
-/** Between looks at whether kafkajs lives and how far the partitions have grown. */
-const WATCH_MILLIS = 4000
 
 export class KafkaSource implements Source {
   readonly counters = newSourceCounters()
-  /** Of kafkajs: consumers built anew, and batches that belonged to a membership before. */
-  readonly restarts = { consumers: 0, staleBatches: 0 }
   readonly #settings: KafkaSourceSettings
   readonly #tell: TellTrouble
   readonly #feed = new ClaimFeed()
@@ -69,16 +48,10 @@ export class KafkaSource implements Source {
   /** The end of each partition, as last heard. */
   readonly #ends = new Map<number, bigint>()
   readonly #paused = new Set<number>()
-  readonly #closing = new AbortController()
+  readonly #member: KafkaMember
+  #staleBatches = 0
+  #closed = false
   #membership: Membership | undefined
-  #consumer: Consumer | undefined
-  #watch: NodeJS.Timeout | undefined
-  /** When kafkajs last asked for something, or was built. */
-  #active = Date.now()
-  #failures = 0
-  #rebuilding = false
-  /** It was told that the consumer ended, and has not been in the group since. */
-  #apart = false
 
   /**
    * Joins the group.
@@ -86,9 +59,7 @@ export class KafkaSource implements Source {
    */
   static async open(settings: KafkaSourceSettings, tell: TellTrouble): Promise<KafkaSource> {
     await checkTopic(settings, settings.topic)
-    const source = new KafkaSource(settings, tell)
-    source.#build()
-    return source
+    return new KafkaSource(settings, tell)
   }
 
   private constructor(settings: KafkaSourceSettings, tell: TellTrouble) {
@@ -96,15 +67,22 @@ export class KafkaSource implements Source {
     this.#tell = tell
     this.#flight = new Flight(settings.inFlightBytes, this.counters)
     this.#flight.onRoom = () => this.#resume()
-    const { sessionTimeoutMillis = SESSION_MILLIS } = settings
-    const silence = settings.silenceMillis ?? Math.max(60_000, 2 * sessionTimeoutMillis)
-    this.#watch = setInterval(
-      () => {
-        if (Date.now() - this.#active > silence) this.#rebuild('the consumer has stood still')
-        else void this.#hearEnds()
+    this.#member = new KafkaMember(
+      settings,
+      {
+        leaving: () => this.#endClaims(),
+        joined: (membership) => this.#joined(membership),
+        outOfRange: (partition) => this.#outOfRange(partition),
+        batch: (payload) => this.#take(payload),
+        look: () => void this.#hearEnds(),
       },
-      Math.min(WATCH_MILLIS, silence),
+      tell,
     )
+  }
+
+  /** Of kafkajs: consumers built anew, and batches that belonged to a membership before. */
+  get restarts(): { consumers: number; staleBatches: number } {
+    return { consumers: this.#member.restarts, staleBatches: this.#staleBatches }
   }
 
   lag(): Lag[] {
@@ -120,89 +98,15 @@ export class KafkaSource implements Source {
   }
 
   async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return
-    this.#closing.abort()
-    clearInterval(this.#watch)
+    if (this.#closed) return
+    this.#closed = true
+    this.#member.stop()
     const claims = [...this.#claims.values()]
     this.#endClaims()
     this.#feed.close()
     const settled = Promise.all(claims.map((claim) => claim.settled())).then(() => {})
     await disconnect({ disconnect: () => settled })
-    if (this.#consumer !== undefined) await disconnect(this.#consumer)
-  }
-
-  #build(): void {
-    const { topic, groupId, sessionTimeoutMillis = SESSION_MILLIS } = this.#settings
-    const consumer = kafkaClient(this.#settings, 3).consumer({
-      groupId,
-      sessionTimeout: sessionTimeoutMillis,
-      rebalanceTimeout: sessionTimeoutMillis,
-      heartbeatInterval: this.#settings.heartbeatMillis ?? 3000,
-      maxWaitTimeInMs: FETCH_WAIT_MILLIS,
-      allowAutoTopicCreation: false,
-      metadataMaxAge: 60_000,
-      partitionAssigners: [this.#assigner()],
-    })
-    this.#consumer = consumer
-    this.#active = Date.now()
-    const mine = () => this.#consumer === consumer
-    consumer.on(consumer.events.FETCH_START, () => {
-      if (mine()) this.#active = Date.now()
-    })
-    consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (mine()) this.#rebuild(busErrorOf(payload.error, 'the consumer ended').message)
-    })
-    const start = async () => {
-      await consumer.connect()
-      await consumer.subscribe({ topics: [topic], fromBeginning: true })
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: 1,
-        eachBatch: async (payload) => {
-          if (mine()) this.#take(payload)
-        },
-      })
-    }
-    start().catch((error) => {
-      if (mine()) this.#rebuild(busErrorOf(error, 'the consumer did not start').message)
-    })
-  }
-
-  /** kafkajs's own round robin; it is the one place where kafkajs shows a consumer's cluster. */
-  #assigner(): PartitionAssigner {
-    return (config) => {
-      listenToGroup(config.cluster, {
-        leaving: () => this.#endClaims(),
-        joined: (membership) => this.#joined(membership),
-        outOfRange: (_, partition) => this.#outOfRange(partition),
-      })
-      return PartitionAssigners.roundRobin(config)
-    }
-  }
-
-  /** A consumer that ended or stands still is replaced, however often, with a wait that grows. */
-  #rebuild(reason: string): void {
-    if (this.#closing.signal.aborted || this.#rebuilding) return
-    this.#rebuilding = true
-    this.#endClaims()
-    const old = this.#consumer
-    this.#consumer = undefined
-    this.restarts.consumers++
-    this.#apart = true
-    const wait = RESTART_MILLIS[Math.min(this.#failures++, RESTART_MILLIS.length - 1)]!
-    this.#tell({
-      kind: 'restart',
-      where: this.#settings.topic,
-      detail: `${reason}; again in ${wait} ms`,
-    })
-    const again = async () => {
-      if (old !== undefined) await disconnect(old)
-      await new Promise((resolve) => setTimeout(resolve, wait))
-      this.#rebuilding = false
-      if (!this.#closing.signal.aborted) this.#build()
-    }
-    void again()
+    await this.#member.leave()
   }
 
   #endClaims(): void {
@@ -216,12 +120,7 @@ export class KafkaSource implements Source {
 
   /** Reads positions and intents of what was won, and hands out the claims. */
   async #joined(membership: Membership): Promise<void> {
-    if (this.#closing.signal.aborted) return
     const { topic } = this.#settings
-    if (this.#apart) {
-      this.#apart = false
-      this.#tell({ kind: 'recovered', where: topic, detail: 'a member of the group again' })
-    }
     const mine = membership.assigned.find((one) => one.topic === topic)
     if (mine === undefined || mine.partitions.length === 0) return
     const stands = await fetchStands(membership, topic, mine.partitions)
@@ -232,7 +131,6 @@ export class KafkaSource implements Source {
       membership.moveTo(topic, partition, start)
       this.#claim(membership, partition, start, metadata)
     }
-    this.#failures = 0
   }
 
   /** A partition that is paused is not fetched from, and grows all the same. */
@@ -328,7 +226,7 @@ export class KafkaSource implements Source {
       isStale() ||
       this.#membership?.position(topic, partition) !== BigInt(fetchedAt)
     ) {
-      this.restarts.staleBatches++
+      this.#staleBatches++
       return
     }
     claim.skipTo(BigInt(fetchedAt))
@@ -365,14 +263,14 @@ export class KafkaSource implements Source {
     if (this.#paused.has(partition)) return
     this.#paused.add(partition)
     this.counters.pauses++
-    this.#consumer?.pause([{ topic: this.#settings.topic, partitions: [partition] }])
+    this.#member.pause([partition])
   }
 
   #resume(): void {
     const partitions = [...this.#paused].filter((one) => this.#claims.get(one)?.hasRoom)
     if (partitions.length === 0) return
     for (const partition of partitions) this.#paused.delete(partition)
-    this.#consumer?.resume([{ topic: this.#settings.topic, partitions }])
+    this.#member.resume(partitions)
   }
 
   /** The broker has nothing where we want to read: it removed it, or lost it. */
