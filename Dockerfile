@@ -7,6 +7,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY workers workers
+COPY dashboards dashboards
 COPY sql sql
 COPY data data
 # Compiles as well: the package's `prepare`.
@@ -26,6 +27,7 @@ COPY --from=modules /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY sql sql
 COPY data data
+COPY dashboards/web dashboards/web
 COPY deploy/healthcheck.mjs deploy/healthcheck.mjs
 # A volume that is empty takes its owner from here.
 RUN mkdir -p /var/lib/bailiwick/spool && chown -R node:node /var/lib/bailiwick

@@ -6,8 +6,6 @@ import path from 'node:path'
 export function setup(): void {
   const root = path.join(import.meta.dirname, '..')
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
-    cwd: root,
-    stdio: 'inherit',
-  })
+  for (const project of ['tsconfig.build.json', 'dashboards/web'])
+    execFileSync(process.execPath, [compiler, '-p', project], { cwd: root, stdio: 'inherit' })
 }

@@ -239,7 +239,11 @@ describe('queries over one run', () => {
     const span = { from: MONDAY, to: MONDAY + 3_600 * SECOND, floor: '2026-01-01' }
     const lists = { origins: ['tap1/abc'], lanes: 8, streams: [], firsts: [], tables: ['coverage'] }
     const audit = { until: MONDAY, since: 0, due: MONDAY, chunks: 10, chunk: ids[0], ruling: 0 }
-    const api = { recent: MONDAY }
+    const nil = '00000000-0000-0000-0000-000000000000'
+    const api = {
+      ...{ recent: MONDAY, id: nil, kind: '', min_score: 0, sensor: '' },
+      ...{ before: MONDAY, before_id: nil, before_flow: nil, before_side: '' },
+    }
     const tables: Record<string, string> = {
       stored_rulings: 'judgements',
       audit_rows_ruled: 'judgements',

@@ -220,9 +220,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
 const NOT_YET_USED = [
   'lru-cache',
   '@fastify/bearer-auth',
-  '@fastify/sse',
-  '@fastify/static',
-  '@fastify/swagger',
   'cockatiel',
   'standardwebhooks',
   'undici',

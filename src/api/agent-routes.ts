@@ -4,7 +4,8 @@ import { z } from 'zod'
 import { isoTime } from '../report.ts'
 import { PROBLEMS } from './house-rules.ts'
 import type { AgentsView, ApiParts } from './parts.ts'
-import { AnyHeaders, type Routes } from './shapes.ts'
+import { AnyHeaders, type Routes, whole } from './shapes.ts'
+import type { StoreLane } from './store-lane.ts'
 
 const DAY = 86_400_000_000
 const AGENTS_MAX = 10_000
@@ -35,7 +36,7 @@ const Agents = z
   })
   .meta({ id: 'Agents' })
 
-export function addAgentRoutes(server: Routes, { store, agents }: ApiParts): void {
+export function addAgentRoutes(server: Routes, lane: StoreLane, { agents }: ApiParts): void {
   server.get(
     '/api/v1/agents',
     {
@@ -43,14 +44,14 @@ export function addAgentRoutes(server: Routes, { store, agents }: ApiParts): voi
       schema: {
         summary: 'Registered agents, with what they did lately',
         tags: ['agents'],
-        querystring: z.strictObject({ days: z.coerce.number().int().min(1).max(90).default(7) }),
+        querystring: z.strictObject({ days: whole(1, 90).default(7) }),
         headers: AnyHeaders,
         response: { 200: Agents, ...PROBLEMS },
       },
     },
     async ({ query: { days } }) => {
       const now = Date.now() * 1000
-      const rows = await store.query('api_agents', {
+      const rows = await lane.query('api_agents', {
         from: now - days * DAY,
         recent: now - DAY,
         limit: AGENTS_MAX,

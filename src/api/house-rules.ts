@@ -17,9 +17,12 @@ export const PROBLEMS = { '4xx': Problem, '5xx': Problem } as const
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly statusCode: number
-  constructor(statusCode: number, message: string) {
+  /** Seconds after which it may be asked again; undefined if that changes nothing. */
+  readonly retryAfter: number | undefined
+  constructor(statusCode: number, message: string, retryAfter?: number) {
     super(message)
     this.statusCode = statusCode
+    this.retryAfter = retryAfter
   }
 }
 
@@ -56,7 +59,10 @@ export function answerErrors(server: FastifyInstance, log: Log): void {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })
   server.setErrorHandler((error, _, reply) => {
-    if (error instanceof Refusal) return reply.code(error.statusCode).send({ error: error.message })
+    if (error instanceof Refusal) {
+      if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
+      return reply.code(error.statusCode).send({ error: printable(error.message) })
+    }
     if (hasZodFastifySchemaValidationErrors(error)) {
       const [first] = error.validation
       const place = `${error.validationContext ?? ''}${first?.instancePath ?? ''}`

@@ -51,7 +51,10 @@ export interface DeliveryView {
 export interface AlertDesk {
   /** Newest first; older than the alert `before`. */
   alerts(options: { limit: number; before?: string }): readonly DeskAlert[]
-  dead(): readonly DeadLetterView[]
+  /** One that is still held. */
+  alert(id: string): DeskAlert | undefined
+  /** Newest first. */
+  dead(): readonly DeadDeliveryView[]
   /** Sends a dead delivery again. @throws Error if there is none of this id */
   redrive(id: string): Promise<void>
 }
@@ -74,17 +77,34 @@ export interface DeskAlert {
   sentence: string
   raisedAt: number
   deliveries: readonly DeliveryView[]
+  /** The worst finding. */
+  evidence?: DeskEvidence
+}
+
+/** Part of `FindingEvent` of src/respond/finding.ts. Times in microseconds. */
+export interface DeskEvidence {
+  flowId: string
+  sensor: string
+  ts: number
+  decidedAt: number
+  peer: string
+  peerName: string
+  handshake: string
+  direction: string
+  directionSure: boolean
+  method: string
 }
 
 /** A delivery that is tried no more. */
-export interface DeadLetterView {
+export interface DeadDeliveryView {
   id: string
   endpoint: string
-  alertId: string
+  /** Ids of the alerts that it tells of. */
+  alerts: readonly string[]
   attempts: number
-  lastError: string
+  lastError?: string
   /** Milliseconds since 1970. */
-  diedAt: number
+  diedAt?: number
 }
 
 /** Registered agents as they are used now. */

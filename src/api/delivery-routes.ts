@@ -1,0 +1,70 @@
+// Deliveries that are tried no more, and sending them again.
+
+import { z } from 'zod'
+import { isoTime } from '../report.ts'
+import { PROBLEMS, Refusal } from './house-rules.ts'
+import type { ApiParts } from './parts.ts'
+import { AnyHeaders, NoQuery, type Routes } from './shapes.ts'
+
+const DEAD_MAX = 1000
+
+const DeadShown = z
+  .object({
+    id: z.string(),
+    endpoint: z.string(),
+    alerts: z.array(z.string()),
+    attempts: z.int(),
+    last_error: z.string(),
+    died_at: z.string(),
+  })
+  .meta({ id: 'DeadDelivery' })
+
+export function addDeliveryRoutes(server: Routes, { responder, log }: ApiParts): void {
+  server.get(
+    '/api/v1/deliveries/dead',
+    {
+      config: { permission: 'read' },
+      schema: {
+        summary: 'Deliveries that are tried no more, newest first',
+        tags: ['deliveries'],
+        querystring: NoQuery,
+        headers: AnyHeaders,
+        response: { 200: z.object({ total: z.int(), dead: z.array(DeadShown) }), ...PROBLEMS },
+      },
+    },
+    async () => {
+      const dead = responder?.dead() ?? []
+      return {
+        total: dead.length,
+        dead: dead.slice(0, DEAD_MAX).map(({ id, endpoint, attempts, ...rest }) => ({
+          ...{ id, endpoint, attempts },
+          alerts: [...rest.alerts],
+          last_error: rest.lastError ?? '',
+          died_at: isoTime((rest.diedAt ?? 0) * 1000),
+        })),
+      }
+    },
+  )
+  server.post(
+    '/api/v1/deliveries/:id/redrive',
+    {
+      config: { permission: 'redrive' },
+      schema: {
+        summary: 'Send a dead delivery again, under its old id',
+        tags: ['deliveries'],
+        params: z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/) }),
+        querystring: NoQuery,
+        headers: AnyHeaders,
+        body: z.union([z.undefined(), z.null(), z.strictObject({})]),
+        response: { 202: z.object({ id: z.string() }), ...PROBLEMS },
+      },
+    },
+    async ({ params: { id }, principal }, reply) => {
+      if (responder?.dead().some((one) => one.id === id) !== true)
+        throw new Refusal(404, 'there is no dead delivery of this id')
+      await responder.redrive(id)
+      log('info', 'a dead delivery is sent again', { delivery: id, by: principal?.name })
+      return reply.code(202).send({ id })
+    },
+  )
+}
