@@ -165,6 +165,16 @@ export const networks: Kind<string[]> = {
   read: listOf((one) => (parseNetwork(one) === undefined ? undefined : one), 1000),
 }
 
+/** Names that stand in arguments of programs, in ids and in paths. */
+const INTERFACE = /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,62}$/
+
+/** Network interfaces. */
+export const interfaces: Kind<string[]> = {
+  expected: 'names of network interfaces such as eth0,lo (ip link lists them)',
+  name: 'interface,…',
+  read: listOf((one) => (INTERFACE.test(one) ? one : undefined), 64),
+}
+
 /** `port` on loopback, or `host:port`. All addresses only if asked for: `0.0.0.0:port` or `[::]:port`. */
 export const listen: Kind<Listen> = {
   expected:

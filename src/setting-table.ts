@@ -5,6 +5,7 @@ import {
   brokers,
   bytes,
   filePath,
+  interfaces,
   type Kind,
   listen,
   networks,
@@ -37,6 +38,7 @@ const SENSOR = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 /** Names of a client, a group or a user of Kafka. */
 const KAFKA_NAME = /^[A-Za-z0-9._-]{1,200}$/
 const USER = /^[^\p{C}]{1,200}$/u
+const FILTER = /^[^\p{Cc}]{1,2000}$/u
 /** One line, as a password is; the first message of it would otherwise be a refusal nobody understands. */
 const SECRET = /^[^\p{Cc}]{1,1024}$/u
 
@@ -123,6 +125,41 @@ export const SETTINGS = {
     flag: '--verify-checksums',
     fallback: false,
   }),
+  'live.interfaces': setting(interfaces, 'interfaces to capture on, several with commas between', {
+    flag: '--live <interface,...>',
+  }),
+  'live.filter': setting(
+    text('a filter of one line, as pcap-filter(7) describes', FILTER),
+    'which packets are captured, as pcap-filter(7) describes; all without it',
+    { flag: '--filter <expression>' },
+  ),
+  'live.snaplen': setting(
+    whole(256, 262_144, 'bytes'),
+    'most bytes of a packet that are looked at; what names a peer must fit',
+    { fallback: 2048 },
+  ),
+  'live.buffer_ms': setting(
+    whole(1, 1000, 'milliseconds'),
+    'how long the kernel may collect packets before it hands them over',
+    { fallback: 2 },
+  ),
+  'live.promiscuous': setting(yesOrNo, 'capture what is addressed to others, too', {
+    fallback: false,
+  }),
+  'live.backend': setting(
+    oneOf(['auto', 'pcap', 'dumpcap', 'tcpdump']),
+    'what packets are captured with; the first that can, if it is auto',
+    { flag: '--capture-with <backend>', fallback: 'auto' },
+  ),
+  'live.user': setting(
+    text('a name of up to 200 characters', USER),
+    'who captures where this process is root: a user, or uid:gid; nobody without it',
+  ),
+  'live.active_timeout_seconds': setting(
+    whole(1, 86_400, 'seconds'),
+    'a flow that goes on is reported again after so long',
+    { fallback: 60 },
+  ),
   'worker.agents': setting(filePath, 'agent files, one YAML file each', { flag: '--agents <dir>' }),
   'worker.group': setting(
     text('1 to 200 letters, digits, dots, dashes or underscores', KAFKA_NAME),

@@ -57,6 +57,16 @@ export interface Settings {
     localNets: Network[]
     verifyChecksums: boolean
   }
+  live: {
+    interfaces: readonly string[]
+    filter: string
+    snaplen: number
+    bufferMillis: number
+    promiscuous: boolean
+    backend: 'auto' | 'pcap' | 'dumpcap' | 'tcpdump'
+    user: string | undefined
+    activeTimeoutSeconds: number
+  }
   worker: {
     agents: string | undefined
     group: string
@@ -234,6 +244,7 @@ const OTHER_VARIABLES = [
   'BAILIWICK_DEBUG',
   'BAILIWICK_FAILPOINTS',
   'BAILIWICK_REQUIRE_KAFKA',
+  'BAILIWICK_REQUIRE_CAPTURE',
 ]
 /** What Kubernetes sets in every container for a service that is called bailiwick. */
 const OF_KUBERNETES = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT(?:_\d+_(?:TCP|UDP)\w*)?)$/
@@ -331,6 +342,16 @@ function assemble(values: SettingValues): Settings {
       lanes: values['sensor.lanes'],
       localNets: (values['sensor.local_nets'] ?? []).map((one) => parseNetwork(one)!),
       verifyChecksums: values['sensor.verify_checksums'],
+    },
+    live: {
+      interfaces: values['live.interfaces'] ?? [],
+      filter: values['live.filter'] ?? '',
+      snaplen: values['live.snaplen'],
+      bufferMillis: values['live.buffer_ms'],
+      promiscuous: values['live.promiscuous'],
+      backend: values['live.backend'],
+      user: values['live.user'],
+      activeTimeoutSeconds: values['live.active_timeout_seconds'],
     },
     worker: {
       agents: values['worker.agents'],

@@ -445,6 +445,12 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/ship/read-all.ts': 'test/ship/follow.test.ts',
   'src/ship/close-origin.ts': 'test/ship/follow.test.ts',
   'src/ship/read-stdin.ts': 'test/ship/sensor.test.ts',
+  // What runs in a process of its own, by what comes out of it.
+  'src/live/capture-process.ts': 'test/live/live.test.ts',
+  'src/live/cutter.ts': 'test/live/live.test.ts',
+  'src/live/tap.ts': 'test/live/live.test.ts',
+  'src/live/tap-pcap.ts': 'test/live/live.test.ts',
+  'src/live/tap-program.ts': 'test/live/live.test.ts',
   // What is always on, with what is asked once.
   'src/audit/auditor.ts': 'test/audit.test.ts',
   // Shapes alone.

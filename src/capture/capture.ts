@@ -28,6 +28,8 @@ export interface CaptureSettings {
   flowsMax?: number
   /** For a capture that goes on: flows are told of when they are decided, and then this often (microseconds). */
   live?: { activeTimeout: number }
+  /** Where this is one of several interfaces: all their names, and which this one is. As in a file of all of them. */
+  vantages?: { names: readonly string[]; index: number }
 }
 
 export const FLOWS_MAX = 262_144
@@ -63,6 +65,7 @@ class CaptureDecoder implements Decoder, PacketSink {
   readonly #packet = new Packet()
   readonly #verify: boolean
   readonly #intervalLength: number
+  readonly #vantages: CaptureSettings['vantages']
   readonly #metrics = new Map<string, number>()
   #packets = 0
   #bytes = 0
@@ -83,6 +86,7 @@ class CaptureDecoder implements Decoder, PacketSink {
     this.stats = newStats(format)
     this.#chunks = chunks
     this.#verify = settings.verifyChecksums
+    this.#vantages = settings.vantages
     this.#intervalLength = settings.live === undefined ? INTERVAL : LIVE_INTERVAL
     this.#flows = new FlowTracker(
       {
@@ -95,6 +99,7 @@ class CaptureDecoder implements Decoder, PacketSink {
       chunks,
       (metric, by) => this.#count(metric, by),
     )
+    this.#flows.records.interfaces.push(...(settings.vantages?.names ?? []))
     this.#parents = new TunnelParents(this.#flows)
     this.#reader = format === 'pcap' ? new PcapReader(this) : new PcapngReader(this)
   }
@@ -150,7 +155,7 @@ class CaptureDecoder implements Decoder, PacketSink {
     // Less on the wire than was captured is a mistake of the writer.
     const wire = Math.max(wireLength, capturedLength)
     packet.wireEnd = start + wire
-    packet.interfaceIndex = interfaceIndex
+    packet.interfaceIndex = this.#vantages?.index ?? interfaceIndex
     packet.vlan = 0
     packet.innerVlan = 0
     packet.nextPart = 0
@@ -240,7 +245,7 @@ class CaptureDecoder implements Decoder, PacketSink {
   }
 
   captureInterface(index: number, name: string): void {
-    this.#flows.records.interfaces[index] = name
+    if (this.#vantages === undefined) this.#flows.records.interfaces[index] = name
   }
 
   note(metric: string, count: number): void {

@@ -45,7 +45,13 @@ export function addSettingsOptions(
       fallback === undefined || fallback === false
         ? ''
         : ` (default: ${shownSetting(key, fallback)})`
-    command.addOption(new Option(flag, `${meaning}${held}`))
+    const option = new Option(flag, `${meaning}${held}`)
+    // A list may be given in pieces.
+    if (flag.endsWith(',...>'))
+      option.argParser((text: string, before?: string) =>
+        before === undefined ? text : `${before},${text}`,
+      )
+    command.addOption(option)
   }
   return command.option(
     '--config <file>',

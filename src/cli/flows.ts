@@ -5,12 +5,16 @@ import { type Command, Option } from 'commander'
 import { DEFAULT_SENSOR, parseNetworks, SENSOR_NAME } from '../config.ts'
 import type { SensorSettings } from '../sensor.ts'
 import { startThreads } from '../threads.ts'
+import { addSettingsOptions, settingsOf } from './bus-options.ts'
 import { usageError } from './exit.ts'
 import { FLOW_FORMATS, type FlowFormatName, flowFormat } from './flow-format.ts'
 import { FlowWriter } from './flow-writer.ts'
+import { printLive } from './flows-live.ts'
+import { liveCause, startLive } from './live-options.ts'
 import { printFlows, STATS_FORMATS, type StatsFormat } from './print-flows.ts'
 import type { CommandParts } from './program.ts'
 import { startProgress } from './progress.ts'
+import { say } from './terminal.ts'
 import { untilAborted } from './until-aborted.ts'
 
 export interface SensorOptions {
@@ -20,14 +24,18 @@ export interface SensorOptions {
 }
 
 interface FlowsOptions extends SensorOptions {
-  format: FlowFormatName
+  format?: FlowFormatName | 'text'
   stats: StatsFormat
+  live?: string
+  match: string[]
 }
 
 const EXAMPLES = `Examples:
   bailiwick flows capture.pcap                         one JSON object per flow
   bailiwick flows logs/ --stats json 2> stats.ndjson   a directory of flow logs, with counts per input
   tcpdump -w - | bailiwick flows -                     from standard input
+  bailiwick flows --live eth0 --match api.example.com  as they come, until Ctrl-C
+  bailiwick flows --live lo --filter 'tcp port 443' --format ndjson
 `
 
 /** Options of every command that reads captures and logs. */
@@ -62,30 +70,40 @@ export function sensorSettings(options: SensorOptions): SensorSettings {
 export function addFlowsCommand(program: Command, parts: CommandParts): void {
   const command = program
     .command('flows')
-    .summary('decode captures and logs to flows')
+    .summary('decode captures and logs to flows, or capture them')
     .description(
-      'Decodes captures, cloud flow logs and Zeek logs. Prints one flow a line on stdout.',
+      'Decodes captures, cloud flow logs and Zeek logs. Prints one flow a line on stdout. With --live, captures on network interfaces and prints a line when a flow is decided, when it goes on for long, and when it is over.',
     )
     .addHelpText('before', EXAMPLES)
-    .argument('<path...>', 'files, directories, or - for standard input; gzip is undone')
+    .argument('[path...]', 'files, directories, or - for standard input; gzip is undone')
     .addOption(
-      new Option('--format <format>', 'how flows are printed')
-        .choices(FLOW_FORMATS)
-        .default('ndjson'),
+      new Option(
+        '--format <format>',
+        'how flows are printed (default: ndjson; text for --live at a terminal)',
+      ).choices([...FLOW_FORMATS, 'text']),
+    )
+    .option(
+      '--match <text>',
+      'with --live: only flows whose line contains this; may be given again',
+      (one: string, before: string[]) => [...before, one],
+      [] as string[],
     )
     .addOption(
       new Option('--stats <format>', 'what was read of each input, on stderr')
         .choices(STATS_FORMATS)
         .default('none'),
     )
-  addSensorOptions(command).action(async (paths: string[], options: FlowsOptions) => {
+  addSettingsOptions(addSensorOptions(command), ['live'])
+  command.action(async (paths: string[], options: FlowsOptions) => {
+    if (options.live !== undefined) return flowsLive(paths, options, parts)
+    const format = filesFormat(paths, options)
     const settings = sensorSettings(options)
     const terminal = parts.terminal()
     const threads = startThreads(1)
     const progress = startProgress(terminal, !terminal.outIsTerminal, () => performance.now())
     try {
       const writer = new FlowWriter(
-        flowFormat(options.format, settings.localNets.length > 0),
+        flowFormat(format, settings.localNets.length > 0),
         settings.localNets,
       )
       const events = untilAborted(threads.decode(paths, settings, progress.at), parts.signal)
@@ -96,4 +114,38 @@ export function addFlowsCommand(program: Command, parts: CommandParts): void {
       if (!parts.signal.aborted) await threads.close()
     }
   })
+}
+
+/** What is asked for of files. @throws CommandError for what only a live capture gives */
+function filesFormat(paths: readonly string[], { format, match }: FlowsOptions): FlowFormatName {
+  if (paths.length === 0)
+    throw usageError('nothing to read: give a file, a directory, -, or --live INTERFACE')
+  if (format === 'text' || match.length > 0)
+    throw usageError('--format text and --match are for --live: take one of the other formats')
+  return format ?? 'ndjson'
+}
+
+async function flowsLive(
+  paths: readonly string[],
+  options: FlowsOptions,
+  parts: CommandParts,
+): Promise<void> {
+  if (paths.length > 0)
+    throw usageError('files and --live do not go together here: give one of them')
+  const settings = await settingsOf({ ...options }, parts)
+  const terminal = parts.terminal()
+  const { localNets } = settings.sensor
+  const format = options.format ?? (terminal.outIsTerminal ? 'text' : 'ndjson')
+  const writer =
+    format === 'text'
+      ? undefined
+      : new FlowWriter(flowFormat(format, localNets.length > 0), localNets)
+  // Told to end is how it ends.
+  parts.runLong((fault) => void say(terminal, `bailiwick: ${String(fault)}`))
+  try {
+    const live = startLive(settings, () => {}, parts.signal)
+    await printLive(live, { writer, match: options.match }, terminal)
+  } catch (error) {
+    throw liveCause(error)
+  }
 }

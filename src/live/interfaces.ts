@@ -1,0 +1,39 @@
+// The network interfaces of this machine, and whether one is there.
+
+import { readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+
+/** A name that may stand in an argument of a program, an id and a log. */
+export const INTERFACE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,62}$/
+
+/** All interfaces of this network namespace; where that is not known, those that have an address. */
+export function interfaceNames(): string[] {
+  const table = textOf('/proc/self/net/dev')
+  if (table === undefined) return Object.keys(networkInterfaces())
+  return [...table.matchAll(/^\s*([^\s:]+(?::\d+)?):/gm)].map((match) => match[1]!)
+}
+
+/** The kernel's name for all of them together. */
+const EVERY = 'any'
+const IFF_UP = 1
+
+/**
+ * What an interface is at the moment: two equal answers are the same interface. `missing` if it is not there, `down`
+ * if it is switched off, `''` if nobody knows.
+ */
+export function interfaceState(name: string): string {
+  if (name === EVERY) return ''
+  if (!interfaceNames().includes(name))
+    return textOf('/proc/self/net/dev') === undefined ? '' : 'missing'
+  const flags = Number(textOf(`/sys/class/net/${name}/flags`))
+  if (flags > 0 && (flags & IFF_UP) === 0) return 'down'
+  return textOf(`/sys/class/net/${name}/ifindex`)?.trim() ?? ''
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,312 @@
+// Keeps one interface captured: starts its process, starts it again with growing pauses when the process, the backend
+// or the interface goes, and tells what nobody saw meanwhile.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { createRequire } from 'node:module'
+import type { Duplex } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { ChunkWriter } from '../chunk.ts'
+import { WORKERS } from '../threads.ts'
+import { printable } from '../wire-text.ts'
+import { FrameReader, sendWords } from './frame.ts'
+import { interfaceNames } from './interfaces.ts'
+import { BACKENDS, LiveError, type LiveEvent, type LiveSettings } from './live-event.ts'
+import {
+  type CaptureCounts,
+  type CaptureOrder,
+  type CaptureWord,
+  checkWord,
+  type FailureKind,
+  type Ids,
+  STOP,
+} from './order.ts'
+import { planLaunch, userIds } from './privileges.ts'
+
+const PAUSE_MILLIS_MIN = 250
+const PAUSE_MILLIS_MAX = 10_000
+/** A process that captured for so long has earned a fresh start. */
+const STEADY_MILLIS = 30_000
+/** A process that says nothing for so long, while it is listened to, hangs. */
+const SILENT_MILLIS = 30_000
+/** It may take so long to say everything after it was told to stop. */
+const STOP_MILLIS = 8000
+
+export interface KeeperSink {
+  event(event: LiveEvent): void
+  /** True if nothing more is to be read for now. */
+  isFull(): boolean
+}
+
+interface Ended {
+  kind: FailureKind
+  detail: string
+}
+
+export class Keeper {
+  readonly name: string
+  restarts = 0
+  state: 'opening' | 'capturing' | 'lost' | 'retrying' | 'stopped' = 'opening'
+  detail = 'opening'
+  readonly totals: CaptureCounts & { packets: number; flowsOpen: number; queueBytes: number }
+  readonly #settings: LiveSettings
+  readonly #sink: KeeperSink
+  /** Totals of the processes before this one. */
+  #base: CaptureCounts & { packets: number }
+  #socket: Duplex | undefined
+  #stopping = false
+  #wake = () => {}
+  /** It captured before: whatever fails now may pass. */
+  #everReady = false
+  #gap: CaptureOrder['gap']
+
+  constructor(name: string, settings: LiveSettings, sink: KeeperSink) {
+    this.name = name
+    this.#settings = settings
+    this.#sink = sink
+    this.#base = { received: 0, dropped: 0, interfaceDropped: 0, packets: 0 }
+    this.totals = { ...this.#base, flowsOpen: 0, queueBytes: 0 }
+  }
+
+  /** Captures until it is stopped. @throws LiveError if it cannot begin */
+  async run(): Promise<void> {
+    let pause = PAUSE_MILLIS_MIN
+    while (!this.#stopping) {
+      this.#tell('opening', '', '')
+      const began = performance.now()
+      const ended = await this.#capture()
+      this.#base = { ...this.totals }
+      this.totals.flowsOpen = 0
+      if (this.#stopping) break
+      if (!this.#everReady && ended.kind !== 'lost')
+        throw new LiveError(ended.kind, this.#cure(ended.kind, ended.detail))
+      this.restarts++
+      if (performance.now() - began > STEADY_MILLIS) pause = PAUSE_MILLIS_MIN
+      this.#tell('lost', '', ended.detail)
+      this.#tell('retrying', '', `${ended.detail}; again in ${pause / 1000} s`)
+      await this.#sleep(pause)
+      pause = Math.min(PAUSE_MILLIS_MAX, pause * 2)
+    }
+    this.#tellLastGap()
+    this.#tell('stopped', '', '')
+  }
+
+  stop(): void {
+    this.#stopping = true
+    this.#wake()
+    if (this.#socket !== undefined) {
+      sendWords(this.#socket, STOP)
+      this.#socket.resume()
+    }
+  }
+
+  /** There is room again. */
+  resume(): void {
+    this.#socket?.resume()
+  }
+
+  #tell(state: Keeper['state'], backend: string, detail: string): void {
+    this.state = state
+    this.detail = detail
+    this.#sink.event({ type: 'state', interface: this.name, state, backend, detail })
+  }
+
+  async #sleep(millis: number): Promise<void> {
+    if (this.#stopping) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, millis)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #newOrigin(): string {
+    // The clock may be set back: the rest is random.
+    const epoch = `${Date.now()}-${randomBytes(3).toString('hex')}`
+    return `${this.#settings.sensor}/live/${this.name}/${epoch}`
+  }
+
+  #order(origin: string): CaptureOrder {
+    const { settings, name } = { settings: this.#settings, name: this.name }
+    const { interfaces, backend } = settings
+    return {
+      interface: name,
+      filter: settings.filter,
+      snaplen: settings.snaplen,
+      bufferMillis: settings.bufferMillis,
+      promiscuous: settings.promiscuous,
+      backends: backend === 'auto' ? BACKENDS : [backend],
+      programs: settings.programs ?? {},
+      sensor: settings.sensor,
+      origin,
+      verifyChecksums: settings.verifyChecksums,
+      activeTimeout: settings.activeTimeoutSeconds * 1e6,
+      ...(interfaces.length > 1 && {
+        vantages: { names: interfaces, index: interfaces.indexOf(name) },
+      }),
+      ...(this.#gap && { gap: this.#gap }),
+    }
+  }
+
+  /** One process, from its start to its end. */
+  async #capture(): Promise<Ended> {
+    const origin = this.#newOrigin()
+    const started = startProcess(this.#settings.user)
+    if (started === undefined)
+      return { kind: 'permission', detail: `no user ${printable(this.#settings.user ?? '')}` }
+    const { child, become } = started
+    let said = ''
+    child.stderr!.on('data', (piece: Buffer) => {
+      said = (said + piece.toString('latin1')).slice(-4000)
+    })
+    const socket = child.stdio[3] as Duplex
+    this.#socket = socket
+    const heard = { at: performance.now(), until: 0 }
+    const kill = () => {
+      // It leads a group of its own, with the program that it may have started.
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      } catch {
+        child.kill('SIGKILL')
+      }
+    }
+    let ended: Ended | undefined
+    const reader = new FrameReader({
+      words: (value) => {
+        heard.at = performance.now()
+        const word = checkWord(value)
+        if (word === undefined) {
+          ended ??= { kind: 'lost', detail: 'the capture process said what nobody understands' }
+          kill()
+        } else if (word.type === 'failed') ended = { kind: word.kind, detail: word.detail }
+        else if (word.type === 'over') {
+          ended ??= { kind: 'lost', detail: 'stopped' }
+          kill()
+        } else this.#hear(word, heard)
+      },
+      chunk: (chunk) => {
+        heard.at = performance.now()
+        this.totals.queueBytes += chunk.length
+        this.#sink.event({ type: 'chunk', interface: this.name, origin, chunk })
+      },
+      garbage: (words) => {
+        ended ??= { kind: 'lost', detail: `the capture process said ${words}` }
+        kill()
+      },
+    })
+    socket.on('data', (piece: Buffer) => {
+      reader.push(piece)
+      if (!this.#stopping && this.#sink.isFull()) socket.pause()
+    })
+    socket.on('error', () => {})
+    sendWords(socket, { ...this.#order(origin), ...(become && { become }) })
+    if (this.#stopping) sendWords(socket, STOP)
+    const watch = setInterval(() => {
+      if (socket.isPaused()) heard.at = performance.now()
+      const limit = this.#stopping ? STOP_MILLIS : SILENT_MILLIS
+      if (performance.now() - heard.at < limit) return
+      ended ??= { kind: 'lost', detail: `the capture process was silent for ${limit / 1000} s` }
+      kill()
+    }, 500)
+    await new Promise<void>((resolve) => {
+      child.once('error', (error) => {
+        ended ??= { kind: 'no_backend', detail: error.message }
+        resolve()
+      })
+      // Closed is: ended, and everything that it said was read.
+      child.once('close', (code, signal) => {
+        const last = printable(said.trim().split('\n').at(-1) ?? '').slice(0, 300)
+        const words = `the capture process ended (${signal ?? `exit code ${code}`})`
+        ended ??= { kind: 'lost', detail: last === '' ? words : `${words}: ${last}` }
+        resolve()
+      })
+    })
+    clearInterval(watch)
+    kill()
+    this.#socket = undefined
+    return ended!
+  }
+
+  #hear(word: Extract<CaptureWord, { type: 'ready' | 'stats' }>, heard: { until: number }): void {
+    if (word.type === 'ready') {
+      this.#everReady = true
+      this.#gap = { from: Date.now() * 1000, flowsLost: 0 }
+      this.#tell('capturing', word.backend, word.detail)
+      return
+    }
+    heard.until = word.until
+    this.#gap = { from: word.until, flowsLost: word.flowsOpen }
+    const { totals } = this
+    const base = this.#base
+    totals.received = base.received + word.received
+    totals.dropped = base.dropped + word.dropped
+    totals.interfaceDropped = base.interfaceDropped + word.interfaceDropped
+    totals.packets = base.packets + word.packets
+    totals.flowsOpen = word.flowsOpen
+    totals.queueBytes = word.queueBytes
+    this.#sink.event({ type: 'stats', interface: this.name, ...totals })
+  }
+
+  /** It was stopped while nobody captured: no process is left to say so. */
+  #tellLastGap(): void {
+    if (this.#gap === undefined || (this.state !== 'retrying' && this.state !== 'lost')) return
+    const { sensor, interfaces } = this.#settings
+    const origin = this.#newOrigin()
+    const writer = new ChunkWriter({ sensor, origin, format: 'pcap' }, (chunk) =>
+      this.#sink.event({ type: 'chunk', interface: this.name, origin, chunk }),
+    )
+    const to = Date.now() * 1000
+    const from = Math.min(this.#gap.from, to)
+    const vantage = interfaces.length > 1 ? this.name : ''
+    const row = (metric: string, value: number) =>
+      writer.cover({ vantage, kind: 'pcap', metric, value, from, to })
+    row('capture_gap_seconds', Math.max(1, Math.round((to - from) / 1e6)))
+    if (this.#gap.flowsLost > 0) row('capture_flows_lost', this.#gap.flowsLost)
+    writer.end()
+  }
+
+  #cure(kind: FailureKind, detail: string): string {
+    const { name } = this
+    switch (kind) {
+      case 'filter':
+        return `the filter \`${printable(this.#settings.filter)}\` is none: ${detail} (man pcap-filter; try tcpdump -d with it)`
+      case 'no_interface':
+        return `there is no interface ${printable(name)}: expected one of ${interfaceNames().map(printable).join(', ')}`
+      case 'permission':
+        return `no right to capture on ${name} (${detail}): run as root, or with the capability CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW)`
+      default:
+        return `nothing to capture with on ${name} (${detail}): install libpcap-dev and a compiler and run npm rebuild pcap, or install tcpdump`
+    }
+  }
+}
+
+/** A capture process, which waits for its order; undefined if there is no such user. */
+function startProcess(user: string | undefined): { child: ChildProcess; become?: Ids } | undefined {
+  const ids = userIds(user)
+  if (ids === undefined) return undefined
+  const worker = fileURLToPath(new URL('capture.js', WORKERS))
+  const addon = addonFile()
+  const files = [process.execPath, worker, ...(addon === undefined ? [] : [addon])]
+  const { command: line, become } = planLaunch([process.execPath, worker], files, ids)
+  const [command, ...args] = line as [string, ...string[]]
+  // No variable of the environment goes along: they may hold secrets. Signals of the terminal do not reach it.
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    env: { LC_ALL: 'C' },
+    detached: true,
+    cwd: '/',
+  })
+  return { child, ...(become && { become }) }
+}
+
+/** A file that whoever loads the addon reads. */
+function addonFile(): string | undefined {
+  try {
+    const required = createRequire(import.meta.url).resolve('pcap')
+    return required.replace(/pcap\.js$/, 'build/Release/pcap_binding.node')
+  } catch {
+    return undefined
+  }
+}
