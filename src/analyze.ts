@@ -4,8 +4,9 @@
 //   chunk ─▶ one deciding record a flow ─▶ whose are its ends? ─▶ may they? ─▶ how bad? ─▶ rows
 //                                          identity/              scope/      detect/
 //
-// What is kept between chunks (judgement-book.ts) changes no answer, and no clock is read: the same chunk and snapshot give the same bytes, on
-// any thread. Flows that show the same share one Judgement, so the work per flow is two address lookups and a key.
+// What is kept between chunks (judgement-book.ts) changes no answer, and no clock is read: the same chunk and snapshot
+// give the same bytes, on any thread. Flows that show the same share one Judgement, so the work per flow is two address
+// lookups and a key.
 
 import { AddressFacts, addressWords } from './address-facts.ts'
 import type { Block, Words } from './block.ts'
