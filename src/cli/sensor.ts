@@ -8,6 +8,7 @@ import { reportInput } from '../report.ts'
 import type { SensorEvent, SensorSettings } from '../sensor.ts'
 import type { Settings } from '../settings.ts'
 import { readAll } from '../ship/read-all.ts'
+import { readLive } from '../ship/read-live.ts'
 import { isRefusal, ship } from '../ship/ship.ts'
 import type { Shipper } from '../ship/shipper.ts'
 import { Spool, tellTrouble } from '../ship/spool.ts'
@@ -15,8 +16,9 @@ import type { Log } from '../telemetry.ts'
 import { startThreads } from '../threads.ts'
 import { printable } from '../wire-text.ts'
 import { addSettingsOptions, kafkaSettings, needed, settingsOf } from './bus-options.ts'
-import { CommandError, type ExitCause } from './exit.ts'
+import { CommandError, type ExitCause, usageError } from './exit.ts'
 import { inputCause } from './inputs-told.ts'
+import { liveCause, startLive } from './live-options.ts'
 import { type Running, runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { startProgress } from './progress.ts'
@@ -26,28 +28,30 @@ import { untilAborted } from './until-aborted.ts'
 const EXAMPLES = `Examples:
   bailiwick sensor captures/ --kafka broker:9092 --spool /var/lib/bailiwick/spool
   bailiwick sensor /var/log/zeek/current --follow --kafka broker:9092 --spool /var/lib/bailiwick/spool
-  tcpdump -i eth0 -U -w - | bailiwick sensor - --kafka broker:9092 --spool spool/
+  bailiwick sensor --live eth0 --kafka broker:9092 --spool /var/lib/bailiwick/spool
 `
 
 export function addSensorCommand(program: Command, parts: CommandParts): void {
   const command = program
     .command('sensor')
-    .summary('read captures and logs, and send what is found to Kafka')
+    .summary('capture, read captures and logs, and send what is found to Kafka')
     .description(
-      'Decodes captures, cloud flow logs and Zeek logs, keeps the result in a spool on disk, and sends it to Kafka. While Kafka is away the spool grows; nothing is lost.',
+      'Captures on network interfaces, decodes captures, cloud flow logs and Zeek logs, keeps the result in a spool on disk, and sends it to Kafka. While Kafka is away the spool grows; nothing is lost.',
     )
     .addHelpText('before', EXAMPLES)
-    .argument('<path...>', 'files, directories, or - for standard input; gzip is undone')
+    .argument('[path...]', 'files, directories, or - for standard input; gzip is undone')
     .option(
       '--follow',
       'go on with files that grow and directories that fill, until told to end',
       false,
     )
-  addSettingsOptions(command, ['kafka.brokers', 'sensor', 'listen']).action(
+  addSettingsOptions(command, ['kafka.brokers', 'sensor', 'live', 'listen']).action(
     async (paths: string[], options: Record<string, unknown>) => {
       const settings = await settingsOf(options, parts)
       needed(settings.kafka.brokers, 'kafka.brokers')
       needed(settings.sensor.spool, 'sensor.spool')
+      if (paths.length === 0 && settings.live.interfaces.length === 0)
+        throw usageError('nothing to read: give a file, a directory, -, or --live INTERFACE')
       await runLongRunning(parts, 'sensor', settings, (running) =>
         runSensor({ paths, follow: options.follow === true, settings }, running, parts),
       )
@@ -77,8 +81,8 @@ async function runSensor(run: SensorRun, running: Running, parts: CommandParts):
       sink,
       log,
       signal,
-      read: (shipper) => readPaths(run, shipper, running, parts),
-      whenRefused: follow ? 'wait' : 'end',
+      read: (shipper) => readInputs(run, shipper, running, parts),
+      whenRefused: follow || settings.live.interfaces.length > 0 ? 'wait' : 'end',
       observe,
     })
     const { chunks, flowRecords, known, drained } = shipped
@@ -95,6 +99,29 @@ async function runSensor(run: SensorRun, running: Running, parts: CommandParts):
   } finally {
     await spool.close()
   }
+}
+
+/** Files and interfaces beside each other; an interface that cannot be captured on ends both. */
+async function readInputs(
+  run: SensorRun,
+  shipper: Shipper,
+  running: Running,
+  parts: CommandParts,
+): Promise<void> {
+  if (run.settings.live.interfaces.length === 0) return readPaths(run, shipper, running, parts)
+  const failed = new AbortController()
+  const signal = AbortSignal.any([running.signal, failed.signal])
+  const live = startLive(run.settings, running.log, signal)
+  running.observe(live)
+  const capturing = readLive(live.events(), shipper, running.log).catch((error: unknown) => {
+    failed.abort(error)
+    throw error
+  })
+  const reading =
+    run.paths.length === 0 ? undefined : readPaths(run, shipper, { ...running, signal }, parts)
+  const [captured] = await Promise.allSettled([capturing, reading])
+  if (captured.status === 'rejected') throw liveCause(captured.reason)
+  await reading
 }
 
 async function readPaths(

@@ -27,6 +27,15 @@ function lastChunk(entry: LedgerEntry, metric: string, now: number): Uint8Array<
   return made.at(-1)!
 }
 
+/** Ends the origin of a live capture whose process was killed. */
+export async function closeLiveOrigin(
+  entry: LedgerEntry,
+  metric: 'sensor_restart' | 'capture_restart',
+  shipper: Shipper,
+): Promise<void> {
+  await shipper.send(lastChunk(entry, metric, Date.now()))
+}
+
 /** Ends every standard input that an earlier process was reading when it died: `sensor_restart`. */
 export async function closeStandardInputs(shipper: Shipper, log: Log): Promise<void> {
   for (const entry of [...shipper.ledger.entries()]) {

@@ -4,8 +4,8 @@ import { type ChunkHeader, decodeChunk } from '../chunk.ts'
 import { CHUNK_START, type ChunkPlace } from '../chunk-resume.ts'
 import { contentUuid, formatUuid } from '../hash.ts'
 
-/** `file`: read to its end, again from the start if need be · `tail`: it grows · `stdin`: it cannot be read again. */
-export const ORIGIN_KINDS = ['file', 'tail', 'stdin'] as const
+/** `file`: read to its end, again from the start if need be · `tail`: it grows · `stdin`, `live`: it cannot be read again. */
+export const ORIGIN_KINDS = ['file', 'tail', 'stdin', 'live'] as const
 export type OriginKind = (typeof ORIGIN_KINDS)[number]
 
 /** The file behind a growing origin, by which it is found again. */
