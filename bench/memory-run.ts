@@ -3,7 +3,7 @@
 // the samples after the first 5 minutes (least squares).
 
 import { join } from 'node:path'
-import { CHUNK_STREAM, DEAD_STREAM } from '../src/bus/bus.ts'
+import { ALERT_STREAM, CHUNK_STREAM, DEAD_STREAM } from '../src/bus/bus.ts'
 import { MeasuredProcess } from './measured-process.ts'
 import { type Broker, FrontStore, MAIN, pause } from './pipeline-stage.ts'
 
@@ -43,7 +43,7 @@ export function slope(samples: readonly Sample[]): number {
 
 export async function memoryOverTime(broker: Broker, run: MemoryRun): Promise<void> {
   const { directory, say } = run
-  await broker.topics([CHUNK_STREAM, DEAD_STREAM], run.partitions, RETENTION_BYTES)
+  await broker.topics([CHUNK_STREAM, DEAD_STREAM, ALERT_STREAM], run.partitions, RETENTION_BYTES)
   const store = await FrontStore.start(join(directory, 'store'))
   const worker = new MeasuredProcess([
     ...[process.execPath, MAIN, 'worker', '--agents', run.agents],

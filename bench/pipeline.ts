@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CHUNK_STREAM, DEAD_STREAM } from '../src/bus/bus.ts'
+import { ALERT_STREAM, CHUNK_STREAM, DEAD_STREAM } from '../src/bus/bus.ts'
 import { CHUNK_RECORDS_MAX } from '../src/chunk.ts'
 import { jsonBytes } from './bus-bytes.ts'
 import { makeAgents, makeLog } from './made-logs.ts'
@@ -319,7 +319,7 @@ try {
     })
   else {
     await node(BARE, 'prepare', LOG, AGENTS, PREPARED).done()
-    await broker.topics([CHUNK_STREAM, DEAD_STREAM, BARE_TOPIC], PARTITIONS)
+    await broker.topics([CHUNK_STREAM, DEAD_STREAM, ALERT_STREAM, BARE_TOPIC], PARTITIONS)
     const before = broker.diskBytes(CHUNK_STREAM)
     await compare(broker)
     await busBytes(broker, before)

@@ -23,6 +23,8 @@ export interface Sample {
 export interface Readiness {
   ready: boolean
   reason: string
+  /** It gets on, but somebody should know. */
+  warning?: string
 }
 
 /** What a long-running part shows of itself. */

@@ -5,6 +5,7 @@ import type { Agent } from '../identity/agent.ts'
 import { loadAgents } from '../identity/agent-files.ts'
 import { formatProblem, type Problem } from '../identity/yaml-file.ts'
 import { type ExitCause, usageError } from './exit.ts'
+import type { CommandParts } from './program.ts'
 import { say, type Terminal } from './terminal.ts'
 import { count } from './text-table.ts'
 
@@ -40,4 +41,15 @@ export async function tellProblems(
   const broken = new Set(errors.map(({ path }) => path)).size
   const words = `${count(errors.length, 'mistake')} in ${count(broken, 'agent file')}: mend ${errors.length === 1 ? 'it' : 'them'}, until then these agents are not known`
   return [{ code: 2, words }]
+}
+
+/** For a process that reads them itself: whether they can be used. The mistakes are told. @throws as above */
+export async function areAgentsSound(agents: string, parts: CommandParts): Promise<boolean> {
+  const { problems } = await readAgentDirectory([agents])
+  const causes = await tellProblems(
+    problems.filter(({ severity }) => severity === 'error'),
+    parts.terminal(),
+  )
+  parts.causes.push(...causes)
+  return causes.length === 0
 }

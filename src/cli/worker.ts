@@ -3,22 +3,21 @@
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { AgentFilesError } from '../agent-files.ts'
 import { startAuditor } from '../audit.ts'
-import { CHUNK_STREAM, type Claim, DEAD_STREAM } from '../bus/bus.ts'
+import { ALERT_STREAM, CHUNK_STREAM, type Claim, DEAD_STREAM } from '../bus/bus.ts'
 import { KafkaSink } from '../bus/kafka-sink.ts'
 import { KafkaSource } from '../bus/kafka-source.ts'
 import { checkTopic } from '../bus/kafka-topics.ts'
 import { JudgeThreads } from '../judge-threads.ts'
-import { AgentProblemsError, loadScopes } from '../replay.ts'
+import { encodeFindings } from '../respond/finding.ts'
+import { AgentRegistry } from '../serve/agent-registry.ts'
 import type { Settings } from '../settings.ts'
-import { openSnapshot, shareSnapshot } from '../snapshot.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { StoreError, StoreTargetError } from '../store/store-error.ts'
 import type { StoreTarget } from '../store/store-target.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS, type WorkerParts } from '../work/worker.ts'
-import { tellProblems } from './agent-directory.ts'
+import { areAgentsSound } from './agent-directory.ts'
 import {
   addSettingsOptions,
   kafkaSettings,
@@ -41,31 +40,17 @@ export function addWorkerCommand(program: Command, parts: CommandParts): void {
     .command('worker')
     .summary('judge and store what sensors put into Kafka')
     .description(
-      'Takes chunks of flow records from Kafka, judges them against what agents declared, and stores them, each exactly once. Start as many as you like; SIGTERM ends one in good order.',
+      'Takes chunks of flow records from Kafka, judges them against what agents declared, puts findings back into Kafka at once, and stores everything, each exactly once. Start as many as you like; SIGTERM ends one in good order. Agent files may be changed while it runs.',
     )
     .addHelpText('before', EXAMPLES)
   addSettingsOptions(command, ['kafka', 'store', 'worker', 'listen']).action(
     async (options: Record<string, unknown>) => {
       const settings = await settingsOf(options, parts)
-      const scopes = await scopesOf(needed(settings.worker.agents, 'worker.agents'), parts)
-      if (scopes === undefined) return
-      await runLongRunning(parts, 'worker', settings, (running) => work(running, settings, scopes))
+      const agents = needed(settings.worker.agents, 'worker.agents')
+      if (!(await areAgentsSound(agents, parts))) return
+      await runLongRunning(parts, 'worker', settings, (running) => work(running, settings, agents))
     },
   )
-}
-
-type Scopes = Awaited<ReturnType<typeof loadScopes>>
-
-/** What agents declared; undefined, with the mistakes told, if there are any. */
-async function scopesOf(agents: string, parts: CommandParts): Promise<Scopes | undefined> {
-  try {
-    return await loadScopes([agents])
-  } catch (error) {
-    if (error instanceof AgentFilesError) throw usageError(error.message)
-    if (!(error instanceof AgentProblemsError)) throw error
-    parts.causes.push(...(await tellProblems(error.problems, parts.terminal())))
-    return undefined
-  }
 }
 
 /** A store or a broker that hangs does not keep the process. */
@@ -74,11 +59,10 @@ const CLOSE_MILLIS = 10_000
 /** What was opened, to be closed in the opposite order. */
 type Closers = (() => Promise<void>)[]
 
-async function work(running: Running, settings: Settings, scopes: Scopes): Promise<void> {
-  for (const warning of scopes.warnings) running.log('warn', warning)
+async function work(running: Running, settings: Settings, agents: string): Promise<void> {
   const closers: Closers = []
   try {
-    const parts = await openParts(running, settings, scopes, closers)
+    const parts = await openParts(running, settings, agents, closers)
     if (parts !== undefined) await runWorker(parts)
   } finally {
     for (const close of closers.reverse()) await Promise.race([close(), sleep(CLOSE_MILLIS)])
@@ -89,7 +73,7 @@ async function work(running: Running, settings: Settings, scopes: Scopes): Promi
 async function openParts(
   running: Running,
   settings: Settings,
-  scopes: Scopes,
+  agents: string,
   closers: Closers,
 ): Promise<WorkerParts | undefined> {
   const { log, signal } = running
@@ -99,6 +83,8 @@ async function openParts(
     return one
   }
   const kafka = kafkaSettings(settings, undefined, log)
+  const registry = await opened(() => AgentRegistry.open([agents], { log }))
+  if (registry !== undefined) running.observe(registry)
   const { inFlightBytes, group, untilIdleSeconds } = settings.worker
   const { sessionTimeoutMillis } = settings.kafka
   const losses = new StreamLosses(log)
@@ -111,20 +97,27 @@ async function openParts(
     await checkTopic(kafka, DEAD_STREAM)
     return new KafkaSink({ ...kafka, topic: DEAD_STREAM }, losses.tell)
   })
+  const alerts = await opened(async () => {
+    await checkTopic(kafka, ALERT_STREAM)
+    return new KafkaSink({ ...kafka, topic: ALERT_STREAM }, losses.tell)
+  })
   const source = await opened(() => {
     const consumer = { topic: CHUNK_STREAM, groupId: group, inFlightBytes, sessionTimeoutMillis }
     return KafkaSource.open({ ...kafka, ...consumer }, losses.tell)
   })
-  if (store === undefined || threads === undefined || dead === undefined || source === undefined)
-    return undefined
+  if (registry === undefined || store === undefined || threads === undefined) return undefined
+  if (dead === undefined || alerts === undefined || source === undefined) return undefined
   return {
     source,
     store,
     dead,
     losses,
     threads,
-    snapshot: shareSnapshot(scopes.bytes),
-    judgedKey: openSnapshot(scopes.bytes).hash,
+    scopes: registry.scopes,
+    // Acknowledged by all replicas in sync, or waited for.
+    findings: async (events, signal) => {
+      await alerts.send({ key: events[0]!.chunkId, bytes: encodeFindings(events) }, signal)
+    },
     limits: {
       ...WORKER_LIMITS,
       inFlightBytes,

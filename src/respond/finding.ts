@@ -3,10 +3,12 @@
 
 import { z } from 'zod'
 import { formatAddress } from '../address.ts'
+import type { Block } from '../block.ts'
 import { BusError } from '../bus/bus.ts'
 import type { ChunkHeader } from '../chunk-header.ts'
 import {
   FINDING_COLUMNS,
+  type FindingColumns,
   GRADES,
   type Grade,
   HANDSHAKES,
@@ -62,9 +64,27 @@ export interface FindingEvent {
  * @throws BlockError if it is none
  */
 export function findingEvents(header: ChunkHeader, findings: Uint8Array): FindingEvent[] {
+  return [...findingRuns(header, findings)].flat()
+}
+
+/** As `findingEvents`, at most FINDINGS_MAX at a time: whoever has other things to do does them in between. */
+export function* findingRuns(
+  header: ChunkHeader,
+  findings: Uint8Array,
+): Generator<FindingEvent[], void, void> {
   const block = decodeBlock(findings, FINDING_COLUMNS)
-  const c = block.columns
-  return Array.from({ length: block.rows }, (_, row) => ({
+  for (let from = 0; from < block.rows; from += FINDINGS_MAX) {
+    const length = Math.min(FINDINGS_MAX, block.rows - from)
+    yield Array.from({ length }, (_, i) => findingOf(header, block.columns, from + i))
+  }
+}
+
+function findingOf(
+  header: ChunkHeader,
+  c: Block<FindingColumns>['columns'],
+  row: number,
+): FindingEvent {
+  return {
     chunkId: header.id,
     row,
     ruling: c.ruling[row]!,
@@ -90,7 +110,7 @@ export function findingEvents(header: ChunkHeader, findings: Uint8Array): Findin
     score: c.score[row]!,
     sentence: c.sentence.get(row),
     sensor: header.sensor,
-  }))
+  }
 }
 
 /** Findings of one message, at most: with the longest texts they are 3 MB before compression. */

@@ -1,7 +1,7 @@
 // The work on one partition: messages are collected into slices, judged on threads, and stored, each of which goes on
 // while the one before is at the next station.
 //
-//   take -> cut -> verify and judge -> (F4) intend -> (F5) insert [F6] -> (F7) dead letters (F11) -> commit
+//   take, verify and judge [findings go] -> cut -> (F4) intend -> (F5) insert [F6] -> (F7) dead letters (F11) -> commit
 
 import { setMaxListeners } from 'node:events'
 import { type Claim, ClaimLost, type IntendedSlice, type Intent } from '../bus/bus.ts'
@@ -9,9 +9,10 @@ import { releaseChunk } from '../chunk.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
+import { Arrivals } from './arrivals.ts'
 import type { DeadLetterParts } from './dead-letters.ts'
-import type { JudgedMessage, Judging } from './judging.ts'
-import { type Message, readMessage } from './message.ts'
+import type { Arrival, JudgedMessage, Judging } from './judging.ts'
+import type { Message } from './message.ts'
 import { type Patience, pause } from './patience.ts'
 import type { PoisonRate } from './poison-rate.ts'
 import type { Progress } from './progress.ts'
@@ -54,10 +55,8 @@ export interface ClaimTools {
   hard: AbortSignal
 }
 
-/** How long a look for the next message takes at most: so soon a drain begins. */
-const POLL_MILLIS = 200
-/** How soon it is seen that the slices before are stored. */
-const BUSY_POLL_MILLIS = 20
+/** How often the end of a stream is looked at that may have lost it. */
+const END_MILLIS = 200
 /** A slice that so many processes died of is looked at chunk by chunk, and a chunk that they died of alone is dead. */
 const ATTEMPTS_MAX = 3
 
@@ -67,7 +66,8 @@ export class ClaimWork {
   readonly #end: AbortSignal
   readonly #writer: SliceWriter
   readonly #watermarks = new Watermarks()
-  #carried: Message | undefined
+  readonly #arrivals: Arrivals
+  #carried: Arrival | undefined
   /** Slices that are judged or stored at this moment. */
   #slices = 0
   /** Messages taken and not committed. */
@@ -82,6 +82,13 @@ export class ClaimWork {
     // As many wait with it as there are dead letters in a slice.
     setMaxListeners(0, this.#end)
     this.#writer = new SliceWriter(claim, tools, this.#end)
+    this.#arrivals = new Arrivals({
+      claim,
+      arrive: (message) => this.#arrive(message),
+      pace: () => tools.pace(this.#end),
+      draining: tools.draining,
+      end: this.#end,
+    })
   }
 
   /**
@@ -97,6 +104,7 @@ export class ClaimWork {
       if (!(error instanceof ClaimLost) && !this.#end.aborted) throw error
       progress.counts.dropped++
     } finally {
+      this.#arrivals.stop()
       progress.open -= this.#open
     }
   }
@@ -112,7 +120,7 @@ export class ClaimWork {
     }
   }
 
-  async #repeat(messages: readonly Message[], slice: IntendedSlice, intent: Intent): Promise<void> {
+  async #repeat(messages: readonly Arrival[], slice: IntendedSlice, intent: Intent): Promise<void> {
     const { progress, log, unfinished, recutMillis } = this.#tools
     const { partition } = this.#claim
     progress.counts.replayed++
@@ -161,10 +169,14 @@ export class ClaimWork {
       this.#slices++
       storing = Promise.all([judging, before])
         .then(([judged]) => this.#write(judged, 1))
-        .finally(() => this.#slices--)
+        .finally(() => {
+          this.#slices--
+          this.#arrivals.nudge()
+        })
       // Met below, or at the end; until then nothing more is taken.
       storing.catch(() => {
         this.#broken = true
+        this.#arrivals.stop()
       })
       await before
     }
@@ -172,55 +184,59 @@ export class ClaimWork {
   }
 
   /** The next slice; empty when there will be none. */
-  async #collect(): Promise<Message[]> {
-    const { draining, clock, sliceLimits } = this.#tools
-    const cutter = new SliceCutter(sliceLimits)
+  async #collect(): Promise<Arrival[]> {
+    const { clock, sliceLimits, draining } = this.#tools
+    // One slice is cut of what was taken when the end was told; the rest is the next holder's.
+    if (draining.aborted) return []
+    const arrivals = this.#arrivals
+    const cutter = new SliceCutter<Arrival>(sliceLimits)
     if (this.#carried !== undefined) cutter.add(this.#carried, clock())
     this.#carried = undefined
-    while (!draining.aborted && !this.#end.aborted && !this.#broken) {
-      const due = cutter.empty ? POLL_MILLIS : cutter.due(clock())
-      // While a slice before it is under way, waiting delays nothing, and one large INSERT costs less than several.
-      if (due === 0 && (cutter.full || this.#slices === 0)) break
-      const message = await this.#take(Math.min(POLL_MILLIS, due === 0 ? BUSY_POLL_MILLIS : due))
-      if (message === undefined) continue
-      const full = cutter.add(message, clock())
+    while (!this.#end.aborted && !this.#broken) {
+      const arrival = arrivals.take()
+      if (arrival === undefined) {
+        if (arrivals.over) break
+        const due = cutter.empty ? Number.POSITIVE_INFINITY : cutter.due(clock())
+        // While a slice before it is under way, waiting delays nothing, and one large INSERT costs less than several.
+        if (due === 0 && (cutter.full || this.#slices === 0)) break
+        await arrivals.wait(due === 0 ? Number.POSITIVE_INFINITY : due)
+        continue
+      }
+      const full = cutter.add(arrival, clock())
       if (full === undefined) continue
-      this.#carried = message
+      this.#carried = arrival
       return full
     }
     return this.#end.aborted || this.#broken ? [] : cutter.cut()
   }
 
   /** What comes up to and with this offset, however much it is; empty when the end came first. */
-  async #collectTo(last: bigint): Promise<Message[]> {
+  async #collectTo(last: bigint): Promise<Arrival[]> {
     const { draining, endOf } = this.#tools
-    const messages: Message[] = []
+    const messages: Arrival[] = []
     while (!draining.aborted && !this.#end.aborted) {
-      const message = await this.#take(POLL_MILLIS)
-      if (message !== undefined) {
-        messages.push(message)
-        if (message.delivery.offset >= last) return messages
+      const arrival = this.#arrivals.take()
+      if (arrival !== undefined) {
+        messages.push(arrival)
+        if (arrival.delivery.offset >= last) return messages
         continue
       }
       // The stream has lost its end: what is left of the slice is all that there will be.
       const end = endOf(this.#claim.partition)
       const next = (messages.at(-1)?.delivery.offset ?? this.#claim.committed - 1n) + 1n
       if (end !== undefined && end <= last && next >= end) return messages
+      await this.#arrivals.wait(END_MILLIS)
     }
     return []
   }
 
-  async #take(wait: number): Promise<Message | undefined> {
-    const { pace, progress, clock } = this.#tools
-    await pace(this.#end)
-    const delivery = await this.#claim.next(wait)
-    if (delivery === undefined) return undefined
+  #arrive(message: Message): Arrival {
+    const { progress, clock, judging } = this.#tools
     this.#open++
     progress.open++
     progress.lastTaken = clock()
-    const message = readMessage(delivery)
     this.#mark(message)
-    return message
+    return judging.arrive(message, this.#end)
   }
 
   /** Compares the chunk's number with those before it. Loss is told; what came twice the store will know. */
@@ -258,7 +274,7 @@ export class ClaimWork {
     }
   }
 
-  async #judge(messages: readonly Message[]): Promise<JudgedMessage[]> {
+  async #judge(messages: readonly Arrival[]): Promise<JudgedMessage[]> {
     const { judging, progress, clock, poison } = this.#tools
     const begun = clock()
     const judged = await judging.slice(messages, this.#end)
@@ -280,9 +296,9 @@ export class ClaimWork {
 }
 
 /** A chunk that processes died of, alone. */
-function givenUp(message: Message, deaths: number): JudgedMessage {
+function givenUp(message: Arrival, deaths: number): JudgedMessage {
   const { header, delivery } = message
   const detail = `${deaths} processes died while they stored it alone`
   const dead = { message, reason: 'killed_worker', detail, bytes: delivery.bytes, header } as const
-  return { message, chunks: [], dead: [dead], owned: [delivery.bytes] }
+  return { message, chunks: [], dead: [dead], told: [message.told], owned: new Set() }
 }

@@ -1,23 +1,45 @@
 // The messages of a slice become what is stored of them: chunks with their judgements, pieces of chunks that killed
 // a thread, and those that are given up.
+//
+// A message is judged when it arrives, as if the store had never seen it, because an alert must not wait for a slice
+// to fill nor for a store to answer. When its slice is cut the store is asked; only what it holds under an earlier
+// ruling is judged once more, under the next number.
 
 import { decodeChunk } from '../chunk.ts'
+import type { ChunkHeader } from '../chunk-header.ts'
 import { type JudgeThreads, ThreadDied } from '../judge-threads.ts'
 import { rulingOf } from '../pipeline.ts'
 import type { ChunkState, SliceChunk, Store } from '../store/store.ts'
 import type { AnalyzeTask, Answer } from '../threads.ts'
 import { bisect, type Tried } from './bisect.ts'
 import type { Dead } from './dead-letters.ts'
+import type { FindingSender } from './finding-sender.ts'
 import type { Message } from './message.ts'
 import type { Patience } from './patience.ts'
+
+/** What judges: agents, scopes and endpoints, compiled, in memory that threads share; and its hash. */
+export interface Scopes {
+  bytes: Uint8Array
+  hash: string
+}
 
 export interface JudgingParts {
   threads: Pick<JudgeThreads, 'judge' | 'judgeSuspect' | 'splitSuspect'>
   store: Store
   patience: Patience
-  snapshot: Uint8Array
-  /** Hash of the snapshot. */
-  judgedKey: string
+  /** What judges now: asked once a message. */
+  scopes: () => Scopes
+  findings: FindingSender
+}
+
+/** A message that is being judged. */
+export interface Arrival extends Message {
+  /** What judges it, from beginning to end. */
+  scopes: Scopes
+  /** What came of it under ruling 0; undefined if the bytes are no chunk. */
+  first: Promise<Tried<Answer> | undefined>
+  /** Resolves when its findings are durable with whoever acts on them. */
+  told: Promise<void>
 }
 
 /** A chunk, or a piece of one, as it is to be stored. */
@@ -31,15 +53,17 @@ export interface JudgedChunk {
 
 /** What came of one message. */
 export interface JudgedMessage {
-  message: Message
+  message: Arrival
   /**
    * In the order of its rows; several if it had to be split, none if all of it is dead, or is stored and judged
    * already as it would be now.
    */
   chunks: JudgedChunk[]
   dead: Dead[]
+  /** Its findings, and those of its pieces: to be met before the message is committed. */
+  told: Promise<void>[]
   /** Memory that can be given back when the slice is stored. */
-  owned: Uint8Array<ArrayBuffer>[]
+  owned: Set<Uint8Array<ArrayBuffer>>
 }
 
 export class Judging {
@@ -49,11 +73,22 @@ export class Judging {
     this.#parts = parts
   }
 
+  /** Has a message judged, and its findings sent. */
+  arrive(message: Message, signal: AbortSignal): Arrival {
+    const scopes = this.#parts.scopes()
+    const { header } = message
+    const first = header === undefined ? Promise.resolve(undefined) : this.#first(message, scopes)
+    const told = first.then((tried) => this.#tell(header, tried, signal))
+    // Both are met when the slice is judged and stored; until then a failure must not count as unhandled.
+    for (const promise of [first, told]) promise.catch(() => {})
+    return { ...message, scopes, first, told }
+  }
+
   /**
-   * Judges the messages of a slice side by side.
+   * What is to be stored of the messages of a slice.
    * @throws the signal's reason; what the store says that waiting cannot mend
    */
-  async slice(messages: readonly Message[], signal: AbortSignal): Promise<JudgedMessage[]> {
+  async slice(messages: readonly Arrival[], signal: AbortSignal): Promise<JudgedMessage[]> {
     const states = await this.states(messages, signal)
     return await Promise.all(messages.map((message) => this.#message(message, states, signal)))
   }
@@ -73,84 +108,119 @@ export class Judging {
     return await patience.ask(() => store.completed([...new Set(ids)]), signal)
   }
 
+  #first({ delivery }: Message, scopes: Scopes): Promise<Tried<Answer>> {
+    return tried(this.#parts.threads.judge(task(delivery.bytes, scopes, 0)))
+  }
+
+  async #tell(
+    header: ChunkHeader | undefined,
+    judged: Tried<Answer> | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (header === undefined || judged === undefined || !('value' in judged)) return
+    const { outcome } = judged.value
+    if (outcome !== undefined) await this.#parts.findings.send(header, outcome, signal)
+  }
+
   async #message(
-    message: Message,
+    message: Arrival,
     states: ReadonlyMap<string, ChunkState>,
     signal: AbortSignal,
   ): Promise<JudgedMessage> {
-    const { header, refused, delivery } = message
-    const judged: JudgedMessage = { message, chunks: [], dead: [], owned: [delivery.bytes] }
-    if (header === undefined) {
+    const { header, refused, delivery, scopes } = message
+    const first = await message.first
+    const told = [message.told]
+    const owned = new Set([delivery.bytes])
+    const judged: JudgedMessage = { message, chunks: [], dead: [], told, owned }
+    if (header === undefined || first === undefined) {
       const { reason, detail } = refused ?? { reason: 'garbage', detail: '' }
       judged.dead.push({ message, reason, detail, bytes: delivery.bytes, header })
       return judged
     }
     const state = states.get(header.id)
+    const ruling = rulingOf(state, scopes.hash)
+    if ('value' in first) own(judged, first.value)
     // It came twice, or an earlier attempt had all but committed it.
-    const stored = state?.held?.judgedKey === this.#parts.judgedKey
+    const stored = state?.held?.judgedKey === scopes.hash
     if (stored && state.restore === undefined) return judged
-    const ruling = rulingOf(state, this.#parts.judgedKey)
-    try {
-      const answer = await this.#parts.threads.judge(this.#task(delivery.bytes, ruling))
-      take(judged, delivery.bytes, ruling, answer, this.#parts.judgedKey)
-    } catch (error) {
-      if (!(error instanceof ThreadDied)) throw error
-      await this.#suspect(judged, ruling, signal)
-    }
+    const opinion =
+      ruling === 0 || 'died' in first
+        ? first
+        : await tried(this.#parts.threads.judge(task(delivery.bytes, scopes, ruling)))
+    if ('value' in opinion) take(judged, delivery.bytes, ruling, opinion.value)
+    else await this.#suspect(judged, ruling, signal)
     return judged
-  }
-
-  #task(chunk: Uint8Array, ruling: number): AnalyzeTask {
-    const { snapshot, judgedKey } = this.#parts
-    return { chunk, snapshot, snapshotHash: judgedKey, ruling }
   }
 
   /** A thread died with it: tried once more alone, then halved. */
   async #suspect(judged: JudgedMessage, ruling: number, signal: AbortSignal): Promise<void> {
-    const { bytes } = judged.message.delivery
-    const { judgedKey, threads } = this.#parts
-    const again = await this.#tryAlone(bytes, ruling)
-    if ('value' in again) return take(judged, bytes, ruling, again.value, judgedKey)
-    const found = await bisect<{ answer: Answer; ruling: number }>(bytes, again.died, {
-      attempt: async (piece) => {
-        signal.throwIfAborted()
-        const { id } = decodeChunk(piece).header
-        const number = rulingOf((await this.#states([id], signal)).get(id), judgedKey)
-        const tried = await this.#tryAlone(piece, number)
-        return 'value' in tried ? { value: { answer: tried.value, ruling: number } } : tried
+    const { threads } = this.#parts
+    const { scopes, delivery } = judged.message
+    const alone = (bytes: Uint8Array, number: number) =>
+      tried(threads.judgeSuspect(task(bytes, scopes, number)))
+    const again = await alone(delivery.bytes, ruling)
+    if ('value' in again) return this.#takeSuspect(judged, delivery.bytes, ruling, again, signal)
+    const found = await bisect<{ again: { value: Answer }; ruling: number }>(
+      delivery.bytes,
+      again.died,
+      {
+        attempt: async (piece) => {
+          signal.throwIfAborted()
+          const { id } = decodeChunk(piece).header
+          const number = rulingOf((await this.#states([id], signal)).get(id), scopes.hash)
+          const one = await alone(piece, number)
+          return 'value' in one ? { value: { again: one, ruling: number } } : one
+        },
+        // Whose halves cannot even be made without a death is as small as it gets.
+        split: (piece) =>
+          threads.splitSuspect({ chunk: piece }).catch((error: unknown) => {
+            if (error instanceof ThreadDied) return []
+            throw error
+          }),
       },
-      // Whose halves cannot even be made without a death is as small as it gets.
-      split: (piece) =>
-        threads.splitSuspect({ chunk: piece }).catch((error: unknown) => {
-          if (error instanceof ThreadDied) return []
-          throw error
-        }),
-    })
-    for (const { bytes: piece, value } of found.alive) {
-      judged.owned.push(piece)
-      take(judged, piece, value.ruling, value.answer, judgedKey)
-    }
-    for (const { bytes: piece, died } of found.dead) {
-      const { header } = decodeChunk(piece)
+    )
+    for (const { bytes, value } of found.alive)
+      this.#takeSuspect(judged, bytes, value.ruling, value.again, signal)
+    for (const { bytes, died } of found.dead) {
+      const { header } = decodeChunk(bytes)
       const detail = `it killed the thread that worked on it: ${died}`
-      judged.dead.push({
-        message: judged.message,
-        reason: 'killed_worker',
-        detail,
-        bytes: piece,
-        header,
-      })
+      judged.dead.push({ message: judged.message, reason: 'killed_worker', detail, bytes, header })
     }
   }
 
-  async #tryAlone(bytes: Uint8Array, ruling: number): Promise<Tried<Answer>> {
-    try {
-      return { value: await this.#parts.threads.judgeSuspect(this.#task(bytes, ruling)) }
-    } catch (error) {
-      if (error instanceof ThreadDied) return { died: error.message }
-      throw error
-    }
+  /** Adds what came of a suspect that is none, or of a piece; nobody has heard of its findings. */
+  #takeSuspect(
+    judged: JudgedMessage,
+    bytes: Uint8Array<ArrayBuffer>,
+    ruling: number,
+    { value }: { value: Answer },
+    signal: AbortSignal,
+  ): void {
+    take(judged, bytes, ruling, value)
+    const told = this.#tell(decodeChunk(bytes).header, { value }, signal)
+    told.catch(() => {})
+    judged.told.push(told)
   }
+}
+
+function task(chunk: Uint8Array, { bytes, hash }: Scopes, ruling: number): AnalyzeTask {
+  return { chunk, snapshot: bytes, snapshotHash: hash, ruling }
+}
+
+/** What a thread answers, or that it died. */
+async function tried(answer: Promise<Answer>): Promise<Tried<Answer>> {
+  try {
+    return { value: await answer }
+  } catch (error) {
+    if (error instanceof ThreadDied) return { died: error.message }
+    throw error
+  }
+}
+
+function own(judged: JudgedMessage, { outcome }: Answer): void {
+  if (outcome === undefined) return
+  judged.owned.add(outcome.judgements)
+  judged.owned.add(outcome.findings)
 }
 
 /** Adds what came of a chunk or a piece. */
@@ -159,15 +229,16 @@ function take(
   bytes: Uint8Array<ArrayBuffer>,
   ruling: number,
   answer: Answer,
-  judgedKey: string,
 ): void {
   const { header, parts } = decodeChunk(bytes)
+  judged.owned.add(bytes)
   if (answer.refused !== undefined) {
     judged.dead.push({ message: judged.message, ...answer.refused, bytes, header })
     return
   }
+  own(judged, answer)
   const { judgements, findings, judgementRows, findingRows } = answer.outcome
-  judged.owned.push(judgements, findings)
+  const judgedKey = judged.message.scopes.hash
   judged.chunks.push({
     chunk: { header, parts, judgements, findings, ruling, judgedKey },
     bytes,

@@ -3,6 +3,7 @@
 import type { Lag, Source } from '../bus/bus.ts'
 import type { DeadReason } from '../bus/dead-letter.ts'
 import type { Observed, Readiness, Sample } from '../telemetry.ts'
+import type { FindingSender } from './finding-sender.ts'
 import type { Patience } from './patience.ts'
 import type { PoisonRate } from './poison-rate.ts'
 import type { StreamLosses } from './stream-losses.ts'
@@ -17,6 +18,7 @@ export interface ProgressParts {
   patience: Patience
   poison: PoisonRate
   losses: StreamLosses
+  findings: FindingSender
   /** Milliseconds of a clock that does not go back. */
   clock: () => number
   threadDeaths: () => number
@@ -77,12 +79,13 @@ export class Progress implements Observed {
   }
 
   readiness(): Readiness {
-    const { patience, poison, losses, clock } = this.#parts
+    const { patience, poison, losses, findings, clock } = this.#parts
     const no = (reason: string) => ({ ready: false, reason })
     if (this.ending !== undefined) return no(this.ending)
     if (patience.trouble !== undefined) return no(`waits for the store: ${patience.trouble}`)
     const [trouble] = losses.troubles
     if (trouble !== undefined) return no(`waits for ${trouble[0]}: ${trouble[1]}`)
+    if (findings.trouble !== undefined) return no(findings.trouble)
     if (poison.slow)
       return no(
         `${poison.bad} of the last 1000 messages could not be worked on: look at the dead letters, and at what was deployed last; one message a second is tried`,
@@ -101,7 +104,7 @@ export class Progress implements Observed {
 
   samples(): Sample[] {
     const { counts } = this
-    const { source, patience, losses, threadDeaths } = this.#parts
+    const { source, patience, losses, findings, threadDeaths } = this.#parts
     const counter = (name: string, help: string, value: number): Sample => ({
       name,
       help,
@@ -129,6 +132,8 @@ export class Progress implements Observed {
       counter('records_stored_total', 'Flow records stored.', counts.records),
       counter('judgements_stored_total', 'Judgements stored.', counts.judgements),
       counter('findings_stored_total', 'Findings stored.', counts.findings),
+      counter('findings_sent_total', 'Findings that are with whoever acts on them.', findings.sent),
+      gauge('findings_open_chunks', 'Chunks whose findings are on their way there.', findings.open),
       counter('slices_stored_total', 'Slices stored.', counts.slices),
       counter('slice_replayed_total', 'Slices that another had begun.', counts.replayed),
       counter('slice_dropped_total', 'Slices dropped with a lost partition.', counts.dropped),

@@ -12,9 +12,9 @@ export interface SliceLimits {
   lingerMillis: number
 }
 
-export class SliceCutter {
+export class SliceCutter<M extends Message = Message> {
   readonly #limits: () => SliceLimits
-  #messages: Message[] = []
+  #messages: M[] = []
   #records = 0
   #bytes = 0
   #since = 0
@@ -32,7 +32,7 @@ export class SliceCutter {
    * Takes the next message. @returns the slice before it, if it does not fit in there any more
    * @param now milliseconds of any clock that does not go back
    */
-  add(message: Message, now: number): Message[] | undefined {
+  add(message: M, now: number): M[] | undefined {
     const limits = this.#limits()
     const fits =
       this.empty ||
@@ -59,7 +59,7 @@ export class SliceCutter {
   }
 
   /** What was collected, and begins anew. */
-  cut(): Message[] {
+  cut(): M[] {
     const messages = this.#messages
     this.#messages = []
     this.#records = 0

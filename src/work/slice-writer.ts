@@ -5,7 +5,7 @@
 // (A) and, after it died or lost the partition, the next (B). The argument, step by step:
 //
 // 1. Nothing is lost. The position moves behind a slice (commit) only after all of it is durable: rows in the store,
-//    dead letters on their stream. Who dies before that leaves the position where it was.
+//    findings with whoever acts on them, dead letters on their stream. Who dies before that leaves the position where it was.
 // 2. B does what A did. Before A writes it records the intent: first and last offset. B is handed it and repeats those
 //    messages together, so the rows, the blocks and the tokens are the same (a token is a hash of what is inserted:
 //    src/store/slice.ts). The store drops a block whose token it knows, also when both arrive at the same moment.
@@ -84,6 +84,7 @@ export class SliceWriter {
     const dead = [...inserted.judged.flatMap((one) => one.dead), ...inserted.refused]
     await bury(dead, letters, this.#end)
     for (const one of dead) this.#told(one)
+    await Promise.all(inserted.judged.flatMap(({ told }) => told))
     await this.#claim.commit(messages.at(-1)!.delivery.offset + 1n)
     this.#tools.unfinished.delete(this.#claim.partition)
     progress.counts.commits++

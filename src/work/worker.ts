@@ -7,7 +7,8 @@ import type { JudgeThreads } from '../judge-threads.ts'
 import type { Store } from '../store/store.ts'
 import type { Log, Observed } from '../telemetry.ts'
 import { ClaimWork, type Unfinished } from './claim-work.ts'
-import { Judging } from './judging.ts'
+import { FindingSender, type TakeFindings } from './finding-sender.ts'
+import { Judging, type Scopes } from './judging.ts'
 import { Patience, pause } from './patience.ts'
 import { PoisonRate } from './poison-rate.ts'
 import { Progress } from './progress.ts'
@@ -44,9 +45,10 @@ export interface WorkerParts {
   /** What the source tells is lost: it is noted in the store. */
   losses: StreamLosses
   threads: Pick<JudgeThreads, 'judge' | 'judgeSuspect' | 'splitSuspect' | 'deaths'>
-  /** What judges, in memory that threads share, and its hash. */
-  snapshot: Uint8Array
-  judgedKey: string
+  /** What judges now. It may change: each chunk is judged by one of them. */
+  scopes: () => Scopes
+  /** Takes findings as soon as their chunk is judged; undefined where nobody acts on them. */
+  findings?: TakeFindings | undefined
   limits: WorkerLimits
   /** Ends when nothing came for so long and all is committed; undefined for never. */
   untilIdleMillis?: number | undefined
@@ -112,7 +114,7 @@ class Worker {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
-    const { clock, log, store, threads, snapshot, judgedKey } = parts
+    const { clock, log, store, threads, scopes } = parts
     this.#patience = new Patience({
       clock,
       tell: (trouble) =>
@@ -120,18 +122,14 @@ class Worker {
           ? log('info', 'the store answers again')
           : log('warn', 'waits for the store', { reason: trouble }),
     })
-    this.#judging = new Judging({
-      threads,
-      store,
-      patience: this.#patience,
-      snapshot,
-      judgedKey,
-    })
+    const findings = new FindingSender(parts.findings, clock)
+    this.#judging = new Judging({ threads, store, patience: this.#patience, scopes, findings })
     this.progress = new Progress({
       source: parts.source,
       patience: this.#patience,
       poison: this.#poison,
       losses: parts.losses,
+      findings,
       clock,
       threadDeaths: () => threads.deaths,
     })

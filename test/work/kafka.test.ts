@@ -6,15 +6,18 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CHUNK_STREAM, DEAD_STREAM } from '../../src/bus/bus.ts'
+import { ALERT_STREAM, CHUNK_STREAM, DEAD_STREAM } from '../../src/bus/bus.ts'
 import { KafkaSink } from '../../src/bus/kafka-sink.ts'
+import { KafkaSource } from '../../src/bus/kafka-source.ts'
 import { ensureTopics } from '../../src/bus/kafka-topics.ts'
+import { decodeFindings } from '../../src/respond/finding.ts'
 import { type Cluster, kafkaAvailable, startCluster, stopCluster } from '../bus/broker.ts'
 import { contentOf, type Front, startFront } from '../store/front.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
 const PROGRAM = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
 const STORIES = ['document-exfiltration', 'two-agents', 'ipv6', 'day-of-work']
+const PARTITIONS = 4
 const available = await kafkaAvailable()
 
 interface Ended {
@@ -43,9 +46,9 @@ describe.skipIf(!available)('worker processes on a broker and a server', () => {
     directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-work-kafka-'))
     cluster = await startCluster()
     brokers = cluster.bootstrap.join(',')
-    const topics = [CHUNK_STREAM, DEAD_STREAM].map((topic) => ({
+    const topics = [CHUNK_STREAM, DEAD_STREAM, ALERT_STREAM].map((topic) => ({
       topic,
-      partitions: 4,
+      partitions: PARTITIONS,
       replicas: 1,
       retentionMillis: 3_600_000,
     }))
@@ -62,6 +65,30 @@ describe.skipIf(!available)('worker processes on a broker and a server', () => {
       ...['worker', '--agents', 'fixtures', '--kafka', brokers, '--store', front.store],
       ...['--threads', '1', '--until-idle', '3', ...more],
     )
+
+  /** What whoever acts on findings reads, each once. */
+  async function findingsOnTheStream(): Promise<{ flow: string; side: string }[]> {
+    const source = await KafkaSource.open(
+      {
+        ...{ brokers: cluster.bootstrap, clientId: 'test', topic: ALERT_STREAM },
+        ...{ groupId: 'test', inFlightBytes: 8 << 20 },
+      },
+      () => {},
+    )
+    const found = new Map<string, { flow: string; side: string }>()
+    let read = 0
+    for await (const claim of source.claims()) {
+      for (;;) {
+        const delivery = await claim.next(5000)
+        if (delivery === undefined) break
+        for (const { flowId, side } of decodeFindings(delivery.bytes))
+          found.set(`${flowId} ${side}`, { flow: flowId, side })
+      }
+      if (++read === PARTITIONS) break
+    }
+    await source.close()
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
+  }
 
   test('two of them store what a replay stores; garbage among it is a dead letter', async () => {
     front = await startFront({ path: path.join(directory, 'replayed') })
@@ -91,6 +118,11 @@ describe.skipIf(!available)('worker processes on a broker and a server', () => {
     ).toEqual([0, 0])
     const content = await contentOf(front)
     for (const table of judged) expect(content[table], table).toEqual(expected[table])
+    expect(await findingsOnTheStream()).toEqual(
+      await front.rows(
+        'SELECT toString(flow_id) AS flow, toString(side) AS side FROM findings ORDER BY flow, side',
+      ),
+    )
     expect(await front.rows('SELECT reason, stream, partition, key FROM dead_letters')).toEqual([
       { reason: 'garbage', stream: CHUNK_STREAM, partition: expect.anything(), key: 'nobody/1' },
     ])
