@@ -4,6 +4,7 @@
 
 import { DnsMessage, parseDns } from '../src/capture/dns.ts'
 import { DnsMemory } from '../src/dns-memory.ts'
+import { numbers } from './numbers.ts'
 
 const [messagesWanted, rounds] = process.argv.slice(2).map(Number)
 const MESSAGES = messagesWanted ?? 600_000
@@ -11,17 +12,6 @@ const ROUNDS = rounds ?? 3
 const CAPACITY = 65_536
 const CLIENTS = 2_000
 const NAMES = 20_000
-
-/** Numbers that look random and are the same every time (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (t ^ (t >>> 14)) >>> 0
-  }
-}
 
 function ipv4(number: number): Uint8Array {
   const bytes = new Uint8Array(16)

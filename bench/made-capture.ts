@@ -2,6 +2,7 @@
 // them IPv6, mixed as on a busy link. The same number of packets gives the same bytes every time.
 
 import { closeSync, openSync, writeSync } from 'node:fs'
+import { numbers } from './numbers.ts'
 
 /** Conversations that are open at a time. */
 const OPEN = 50_000
@@ -25,17 +26,6 @@ interface Conversation {
   segments: number
   clientSeq: number
   serverSeq: number
-}
-
-/** Numbers that look random and are the same every time (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (t ^ (t >>> 14)) >>> 0
-  }
 }
 
 const u16 = (value: number): number[] => [(value >> 8) & 255, value & 255]

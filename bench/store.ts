@@ -15,21 +15,11 @@ import { FLOW_COLUMNS, type FlowColumns } from '../src/flow.ts'
 import { contentUuid, formatUuid } from '../src/hash.ts'
 import { encodeBlock } from '../src/native.ts'
 import { openStore, type SliceChunk } from '../src/store/store.ts'
+import { numbers } from './numbers.ts'
 
 const [rowsWanted, rounds] = process.argv.slice(2).map(Number)
 const ROWS = rowsWanted ?? 8 * CHUNK_RECORDS_MAX
 const ROUNDS = rounds ?? 5
-
-/** Numbers that look random and are the same every time (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (t ^ (t >>> 14)) >>> 0
-  }
-}
 
 const STATES = ['SF', 'S0', 'REJ', 'RSTO', 'SF', 'SF']
 const HISTORIES = ['ShADadFf', 'S', 'Sr', 'ShADadR', 'ShADadfF', 'ShADadFf']

@@ -4,13 +4,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { findingText } from '../src/audit/told.ts'
 import { type AuditReport, runAudit, startAuditor } from '../src/audit.ts'
 import type { TableName } from '../src/flow.ts'
-import { temporaryDirectory } from '../src/store/directory.ts'
-import { openEmbedded } from '../src/store/embedded.ts'
 import type { Engine } from '../src/store/engine.ts'
-import { migrate } from '../src/store/migrate.ts'
-import { EngineStore, type SliceChunk } from '../src/store/store.ts'
+import type { EngineStore, SliceChunk } from '../src/store/store.ts'
 import type { LogLevel } from '../src/telemetry.ts'
 import { flowsChunk, HOUR, letterOf, sayingOf, statement, storeAll } from './audit/world.ts'
+import { openEmbeddedStore } from './store/embedded-store.ts'
 import { judged, MONDAY, sampleChunk } from './store/samples.ts'
 
 const SECOND = 1_000_000
@@ -20,9 +18,7 @@ const NINE = MONDAY / HOUR
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
 }, 60_000)
 afterAll(() => store.close())
 beforeEach(async () => {

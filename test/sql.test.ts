@@ -7,13 +7,11 @@ import { contentUuid, formatUuid } from '../src/hash.ts'
 import { clickhouseType } from '../src/native-read.ts'
 import { listAlerts } from '../src/respond/alerts.ts'
 import { CHUNKS_COLUMNS } from '../src/store/chunk-state.ts'
-import { temporaryDirectory } from '../src/store/directory.ts'
-import { openEmbedded } from '../src/store/embedded.ts'
 import type { Engine } from '../src/store/engine.ts'
-import { migrate } from '../src/store/migrate.ts'
 import { queryNames, readMigrations, readSql, splitStatements } from '../src/store/sql-files.ts'
-import { EngineStore } from '../src/store/store.ts'
+import type { EngineStore } from '../src/store/store.ts'
 import { StoreError } from '../src/store/store-error.ts'
+import { openEmbeddedStore } from './store/embedded-store.ts'
 import { AGENT, flowIdOf, judged, MONDAY, sampleChunk } from './store/samples.ts'
 
 const RUN = '11111111-1111-4111-8111-111111111111'
@@ -23,9 +21,7 @@ const SECOND = 1_000_000
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
   await fill()
 })
 afterAll(() => store.close())

@@ -4,22 +4,18 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Verdict } from '../../src/flow.ts'
-import { temporaryDirectory } from '../../src/store/directory.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import type { BlockInsert, Engine } from '../../src/store/engine.ts'
-import { migrate } from '../../src/store/migrate.ts'
 import { insertSlice, type SliceChunk } from '../../src/store/slice.ts'
 import { readMigrations } from '../../src/store/sql-files.ts'
-import { EngineStore } from '../../src/store/store.ts'
+import type { EngineStore } from '../../src/store/store.ts'
+import { openEmbeddedStore } from './embedded-store.ts'
 import { DAY, judged, MONDAY, type SampleJudgement, sampleChunk } from './samples.ts'
 
 const HOUR = 3_600_000_000
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
 })
 afterAll(() => store.close())
 

@@ -3,19 +3,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { decodeChunk, encodeChunk } from '../../src/chunk.ts'
 import { splitChunk } from '../../src/chunk-split.ts'
-import { temporaryDirectory } from '../../src/store/directory.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Engine } from '../../src/store/engine.ts'
-import { migrate } from '../../src/store/migrate.ts'
-import { type DeadLetterNote, EngineStore, type StreamNote } from '../../src/store/store.ts'
+import type { DeadLetterNote, EngineStore, StreamNote } from '../../src/store/store.ts'
+import { openEmbeddedStore } from './embedded-store.ts'
 import { judged, MONDAY, sampleChunk } from './samples.ts'
 
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
 })
 afterAll(() => store.close())
 

@@ -3,20 +3,16 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runAudit } from '../../src/audit.ts'
-import { temporaryDirectory } from '../../src/store/directory.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Engine } from '../../src/store/engine.ts'
-import { migrate } from '../../src/store/migrate.ts'
 import { insertSlice } from '../../src/store/slice.ts'
-import { EngineStore, type SliceChunk } from '../../src/store/store.ts'
+import type { EngineStore, SliceChunk } from '../../src/store/store.ts'
+import { openEmbeddedStore } from './embedded-store.ts'
 import { DAY, judged, MONDAY, sampleChunk } from './samples.ts'
 
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
 }, 60_000)
 afterAll(() => store.close())
 

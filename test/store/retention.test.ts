@@ -1,21 +1,17 @@
 // Letting go: whole days of all tables together, what belongs to them follows, and a killed run is simply repeated.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { temporaryDirectory } from '../../src/store/directory.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Engine } from '../../src/store/engine.ts'
 import { maintenanceOf } from '../../src/store/maintenance.ts'
-import { migrate } from '../../src/store/migrate.ts'
 import { DAY_TABLES, expire, retentionFloor, retentionPlan } from '../../src/store/retention.ts'
-import { EngineStore, type SliceChunk } from '../../src/store/store.ts'
+import type { EngineStore, SliceChunk } from '../../src/store/store.ts'
+import { openEmbeddedStore } from './embedded-store.ts'
 import { DAY, judged, MONDAY, sampleChunk } from './samples.ts'
 
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
 })
 afterAll(() => store.close())
 

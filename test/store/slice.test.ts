@@ -2,22 +2,18 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clickhouseType } from '../../src/native-read.ts'
-import { temporaryDirectory } from '../../src/store/directory.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import type { BlockInsert, Engine } from '../../src/store/engine.ts'
-import { migrate } from '../../src/store/migrate.ts'
 import { insertSlice, type SliceChunk } from '../../src/store/slice.ts'
 import { CHUNK_DAYS_MAX } from '../../src/store/slice-tables.ts'
-import { EngineStore } from '../../src/store/store.ts'
+import type { EngineStore } from '../../src/store/store.ts'
 import { StoreInconsistentError } from '../../src/store/store-error.ts'
+import { openEmbeddedStore } from './embedded-store.ts'
 import { DAY, judged, MONDAY, type SampleFlow, sampleChunk } from './samples.ts'
 
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
 })
 afterAll(() => store.close())
 

@@ -1,16 +1,14 @@
 // Each user may do what it has to, and no more: what the store says to its engine is held against the grants.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { temporaryDirectory } from '../../src/store/directory.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Engine } from '../../src/store/engine.ts'
 import { insertSql } from '../../src/store/insert-sql.ts'
 import { maintenanceOf, usersOf } from '../../src/store/maintenance.ts'
-import { migrate } from '../../src/store/migrate.ts'
 import { insertSlice, type SliceChunk } from '../../src/store/slice.ts'
 import { queryNames, readMigrations, readSql } from '../../src/store/sql-files.ts'
 import { EngineStore } from '../../src/store/store.ts'
 import { parseStoreTarget } from '../../src/store/store-target.ts'
+import { openEmbeddedStore } from './embedded-store.ts'
 import { judged, sampleChunk } from './samples.ts'
 
 const HASH = 'a'.repeat(64)
@@ -20,8 +18,7 @@ const RUN = '11111111-1111-4111-8111-111111111111'
 
 let engine: Engine
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
+  ;({ engine } = await openEmbeddedStore())
 })
 afterAll(() => engine.close())
 

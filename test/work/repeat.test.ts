@@ -10,8 +10,7 @@ import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Engine } from '../../src/store/engine.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { EngineStore, type Store } from '../../src/store/store.ts'
-import { chunkOf } from '../flows.ts'
-import { idOf, Streams, snapshotOf, storeWith, workUntilIdle } from './working.ts'
+import { freshChunks, idOf, Streams, snapshotOf, storeWith, workUntilIdle } from './working.ts'
 
 let directory = ''
 let engine: Engine
@@ -21,7 +20,6 @@ let otherStore: Store
 let threads: JudgeThreads
 let snapshot: Snapshot & { bytes: Uint8Array }
 let streams: Streams
-let port = 1000
 
 beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-repeat-'))
@@ -44,18 +42,6 @@ afterAll(async () => {
   await engine.close()
   await rm(directory, { recursive: true })
 })
-
-/** Chunks of three flows each that nobody has seen yet. */
-function freshChunks(count: number): Uint8Array[] {
-  return Array.from({ length: count }, () => {
-    const flows = Array.from({ length: 3 }, () => ({
-      orig: `10.9.8.7:${port++}`,
-      resp: '192.0.2.7:443',
-      name: 'api.example',
-    }))
-    return chunkOf(flows)
-  })
-}
 
 const parts = () => ({ streams, store, threads, snapshot })
 
@@ -86,7 +72,7 @@ describe('a worker that is stopped, and goes on when another one is done', () =>
   // Before it looks what is known; after it passed the fence of its intents, of a table, of what is complete: then
   // only what is counted and the tokens are left to hold.
   test.each([0, 1, 2, 3, 4])('at INSERT %i writes nothing twice', async (at) => {
-    const chunks = freshChunks(4)
+    const chunks = freshChunks(4, 3)
     await streams.send(chunks)
     const stopped = gate()
     let inserts = 0
@@ -112,7 +98,7 @@ describe('a worker that is stopped, and goes on when another one is done', () =>
   })
 
   test('does not judge twice by its own agent files, if those of the other are newer', async () => {
-    const chunks = freshChunks(2)
+    const chunks = freshChunks(2, 3)
     await streams.send(chunks)
     const stopped = gate()
     const slow = storeWith(store, (slice) =>

@@ -12,14 +12,12 @@ import {
 } from '../../src/store/store-error.ts'
 import type { Observed, Readiness } from '../../src/telemetry.ts'
 import { WORKER_LIMITS } from '../../src/work/worker.ts'
-import { chunkOf } from '../flows.ts'
-import { idOf, Streams, snapshotOf, storeWith, workUntilIdle } from './working.ts'
+import { freshChunks, idOf, Streams, snapshotOf, storeWith, workUntilIdle } from './working.ts'
 
 let store: Store
 let threads: JudgeThreads
 let snapshot: Snapshot & { bytes: Uint8Array }
 let streams: Streams
-let port = 1000
 
 beforeAll(async () => {
   store = await openStore({ kind: 'temporary' })
@@ -37,18 +35,6 @@ afterAll(async () => {
 
 const parts = () => ({ streams, store, threads, snapshot })
 
-/** Chunks of two flows each that nobody has seen yet. */
-function freshChunks(count: number): Uint8Array[] {
-  return Array.from({ length: count }, () => {
-    const flows = [0, 1].map(() => ({
-      orig: `10.9.8.7:${port++}`,
-      resp: '192.0.2.7:443',
-      name: 'api.example',
-    }))
-    return chunkOf(flows)
-  })
-}
-
 async function completeOf(chunks: readonly Uint8Array[]): Promise<boolean[]> {
   const states = await store.completed(chunks.map(idOf))
   return chunks.map((chunk) => states.get(idOf(chunk))?.complete === true)
@@ -59,7 +45,7 @@ const reasonsOf = async () =>
 
 describe('a store that', () => {
   test('is away is waited for, and the worker says that it is not ready, and why', async () => {
-    const chunks = freshChunks(2)
+    const chunks = freshChunks(2, 2)
     await streams.send(chunks)
     let tries = 0
     let observed: Observed | undefined
@@ -87,7 +73,7 @@ describe('a store that', () => {
   })
 
   test('refuses the rows of one chunk takes the others, and that one is a dead letter', async () => {
-    const chunks = freshChunks(4)
+    const chunks = freshChunks(4, 2)
     await streams.send(chunks)
     const bad = idOf(chunks[2]!)
     const refusing = storeWith(store, async (slice) => {
@@ -102,7 +88,7 @@ describe('a store that', () => {
   })
 
   test('holds rows that contradict a chunk keeps them, and the chunk is a dead letter', async () => {
-    const chunks = freshChunks(3)
+    const chunks = freshChunks(3, 2)
     await streams.send(chunks)
     const bad = idOf(chunks[0]!)
     const contradicting = storeWith(store, async (slice) => {
@@ -116,7 +102,7 @@ describe('a store that', () => {
   })
 
   test('was judged by another worker meanwhile gets the next ruling, and no dead letter', async () => {
-    const chunks = freshChunks(2)
+    const chunks = freshChunks(2, 2)
     await streams.send(chunks)
     const other = await snapshotOf('two-agents')
     let first = true
@@ -187,7 +173,7 @@ describe('a slice that workers died of', () => {
     intents.map(({ attempt, slices }) => [attempt, `${slices[0]!.first}-${slices[0]!.last}`])
 
   test('once is repeated as it was, and the count goes up', async () => {
-    const chunks = freshChunks(3)
+    const chunks = freshChunks(3, 2)
     const left = await leave(1, chunks, [true, true, true])
     const [repeated] = await work()
     expect(repeated).toEqual({ attempt: 2, slices: left.slices })
@@ -195,7 +181,7 @@ describe('a slice that workers died of', () => {
   })
 
   test('that was refused as a whole before is not tried as a whole again', async () => {
-    const chunks = freshChunks(3)
+    const chunks = freshChunks(3, 2)
     const left = await leave(1, chunks, [true, false, false])
     for await (const claim of streams.chunks.source().claims()) {
       await takeAll(claim, chunks.length)
@@ -215,7 +201,7 @@ describe('a slice that workers died of', () => {
   })
 
   test('three times is stored chunk by chunk, each with an intent of its own', async () => {
-    const chunks = freshChunks(3)
+    const chunks = freshChunks(3, 2)
     await leave(3, chunks, [true, false, false])
     expect(spans(await work())).toEqual([
       [1, '0-0'],
@@ -227,14 +213,14 @@ describe('a slice that workers died of', () => {
   })
 
   test('three times, but never with its chunks in hand, is repeated as it was', async () => {
-    const chunks = freshChunks(3)
+    const chunks = freshChunks(3, 2)
     await leave(3, chunks, [false, false, false])
     expect(spans(await work())).toEqual([[4, '0-2']])
     expect(await completeOf(chunks)).toEqual([true, true, true])
   })
 
   test('three times, and is one chunk, is a dead letter', async () => {
-    const chunks = freshChunks(1)
+    const chunks = freshChunks(1, 2)
     await leave(3, chunks, [true])
     expect(await work()).toEqual([])
     expect(await reasonsOf()).toEqual([['0', 'killed_worker']])

@@ -46,6 +46,14 @@ export function chunkTo(names: readonly string[], port: number): Uint8Array {
   )
 }
 
+let port = 1000
+
+/** Chunks of so many flows each that nobody has seen yet. */
+export function freshChunks(count: number, flows: number): Uint8Array[] {
+  const flow = () => ({ orig: `10.9.8.7:${port++}`, resp: '192.0.2.7:443', name: 'api.example' })
+  return Array.from({ length: count }, () => chunkOf(Array.from({ length: flows }, flow)))
+}
+
 /** So many chunks of one origin, each of one row of coverage, as a sensor's spool has them. */
 export function numberedChunks(origin: string, count: number): Uint8Array[] {
   const chunks: Uint8Array[] = []
