@@ -71,7 +71,7 @@ listen: 9464
   })
 
   it.each<[text: string, words: string]>([
-    ['kafak: {}', ':1:1: unknown key `kafak`: expected one of kafka, store, sensor, worker,'],
+    ['kafak: {}', ':1:1: unknown key `kafak`: expected one of kafka, store, sensor, live, worker,'],
     ['kafka:\n  broker: a:1', ':2:3: unknown key `broker`: expected one of brokers, client_id,'],
     ['kafka:\n  brokers: a', ':2:12: `kafka.brokers`: expected host:port of a Kafka broker,'],
     ['kafka: 7', ':1:8: `kafka`: expected keys and values, found 7'],

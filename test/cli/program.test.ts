@@ -41,7 +41,7 @@ describe('wrong usage', () => {
   it.each<[args: string[], words: string]>([
     [[], 'no command given'],
     [['flws'], "unknown command 'flws' (Did you mean flows?)"],
-    [['flows'], "missing required argument 'path' (see bailiwick flows --help)"],
+    [['flows'], 'nothing to read: give a file, a directory, -, or --live INTERFACE'],
     [['flows', 'x', '--formt', 'csv'], "unknown option '--formt' (Did you mean --format?)"],
     [['flows', 'x', '--format', 'xml'], 'Allowed choices are ndjson, csv, zeek'],
     [['flows', 'x', '--local-nets', '10.0.0.0/8,ten'], '--local-nets: ten is no network; write'],
