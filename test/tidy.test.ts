@@ -217,13 +217,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   zod: ['identity', 'cli', 'settings.ts', 'respond', 'api'],
 }
 /** Installed for what comes next. */
-const NOT_YET_USED = [
-  'lru-cache',
-  '@fastify/bearer-auth',
-  'cockatiel',
-  'standardwebhooks',
-  'undici',
-]
+const NOT_YET_USED = ['lru-cache', '@fastify/bearer-auth']
 
 describe('packages', () => {
   const used = SOURCES.flatMap((file) =>

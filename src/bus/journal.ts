@@ -169,6 +169,15 @@ export class Journal {
     }
   }
 
+  /**
+   * Everything before this id is done with. For one who reads by `recordsFrom` and has no source: what it still needs,
+   * it has appended again.
+   * @throws BusFault when the disk fails
+   */
+  async discardBefore(id: bigint): Promise<void> {
+    await this.#store({ next: id, intent: '' })
+  }
+
   /** What went wrong for good, if anything. The process must end with code 70. */
   get fault(): BusFault | undefined {
     return this.#writer.fault

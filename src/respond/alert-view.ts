@@ -1,0 +1,119 @@
+// Alerts and deliveries as others see them.
+
+import type { Grade } from '../flow.ts'
+import type { BookedAlert } from './alert-book.ts'
+import type { EndpointState } from './endpoint.ts'
+import type { FindingEvent } from './finding.ts'
+import type { DeliveryState, Mail } from './mail.ts'
+
+export interface DeliveryView {
+  endpoint: string
+  state: DeliveryState
+  attempts: number
+  /** Milliseconds since 1970, while it is to be tried again. */
+  nextAt?: number
+  /** Printable, without secrets. */
+  lastError?: string
+}
+
+export interface AlertView {
+  /** UUID, a function of rule, agent, destination and hour. */
+  id: string
+  kind: string
+  rule: string
+  agent: string
+  subject: string
+  destination: string
+  port: number
+  ipProto: number
+  /** Microseconds since 1970, of the data. */
+  first: number
+  last: number
+  /** Distinct flows; FLOWS_MAX stands for more. */
+  flows: number
+  score: number
+  grade: Grade
+  sentence: string
+  /** The worst finding. */
+  evidence: FindingEvent
+  /** Milliseconds since 1970 of the wall clock. */
+  raisedAt: number
+  deliveries: DeliveryView[]
+}
+
+/** A message that is tried no more. */
+export interface DeadDelivery {
+  id: string
+  endpoint: string
+  /** The first alert that it tells of, and all of them. */
+  alertId: string
+  alerts: readonly string[]
+  attempts: number
+  lastError: string
+  createdAt: number
+  diedAt: number
+}
+
+export interface EndpointView {
+  name: string
+  /** Without path and query. */
+  target: string
+  state: EndpointState
+  /** Messages and alerts that wait or are under way. */
+  queued: number
+  dead: number
+  /** By this process. */
+  delivered: number
+  lastDeliveredAt?: number
+  lastError?: string
+}
+
+export function alertView(
+  alert: BookedAlert,
+  stateOf: (endpoint: string, mail: Mail | undefined) => DeliveryState,
+): AlertView {
+  const { id, first, last, evidence, raisedAt } = alert
+  const { kind, rule, agent, subject, destination, port, ipProto, score, grade } = evidence
+  return {
+    id,
+    kind,
+    rule,
+    agent,
+    subject,
+    destination,
+    port,
+    ipProto,
+    first,
+    last,
+    flows: alert.flows.size,
+    score,
+    grade,
+    sentence: evidence.sentence,
+    evidence,
+    raisedAt,
+    deliveries: [...alert.deliveries].map(([endpoint, mail]) => {
+      const state = stateOf(endpoint, mail)
+      const again = mail !== undefined && mail.attempts > 0 && ['queued', 'held'].includes(state)
+      return {
+        endpoint,
+        state,
+        attempts: mail?.attempts ?? 0,
+        ...(again ? { nextAt: mail.nextAt } : {}),
+        ...(mail?.lastError === undefined ? {} : { lastError: mail.lastError }),
+      }
+    }),
+  }
+}
+
+export function deadView(mail: Mail): DeadDelivery {
+  return {
+    id: mail.id,
+    endpoint: mail.endpoint,
+    alertId: mail.alerts[0] ?? '',
+    alerts: mail.alerts,
+    attempts: mail.attempts,
+    lastError: mail.lastError ?? '',
+    createdAt: mail.createdAt,
+    diedAt: mail.diedAt ?? 0,
+  }
+}
