@@ -88,7 +88,7 @@ export class KafkaMember {
 
   #build(): void {
     const { topic, groupId, sessionTimeoutMillis = SESSION_MILLIS } = this.#settings
-    const consumer = kafkaClient(this.#settings, 3).consumer({
+    const consumer = kafkaClient(this.#quietAtTheEnd(), 3).consumer({
       groupId,
       sessionTimeout: sessionTimeoutMillis,
       rebalanceTimeout: sessionTimeoutMillis,
@@ -122,6 +122,16 @@ export class KafkaMember {
     start().catch((error) => {
       if (mine()) this.#rebuild(busErrorOf(error, 'the consumer did not start').message)
     })
+  }
+
+  /** What kafkajs says of a consumer that we are closing is nobody's trouble. */
+  #quietAtTheEnd(): KafkaSettings {
+    const { log } = this.#settings
+    if (log === undefined) return this.#settings
+    return {
+      ...this.#settings,
+      log: (level, message, fields) => log(this.#closed ? 'debug' : level, message, fields),
+    }
   }
 
   /** kafkajs's own round robin; it is the one place where kafkajs shows a consumer's cluster. */
