@@ -2,11 +2,11 @@
 // each of them, and at the end, the auditor looks at everything and must find nothing. Then one row is taken away.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { uniformNumbers, writeManyFlows } from '../faults/many-flows.ts'
+import { uniformNumbers, writeCrawler, writeManyFlows } from '../faults/many-flows.ts'
 import { startFront } from '../store/front.ts'
 
 const PROGRAM = path.join(import.meta.dirname, '..', '..', 'dist', 'src', 'cli', 'main.js')
@@ -23,18 +23,7 @@ beforeAll(async () => {
   capture = path.join(directory, 'many.pcap')
   agents = path.join(directory, 'agents.yaml')
   await writeManyFlows(capture, FLOWS)
-  await writeFile(
-    agents,
-    `id: spiffe://acme.example/agent/crawler
-owner: search@acme.example
-purpose: Reads public pages
-environment: test
-addresses: [10.77.0.0/16]
-scope:
-  egress:
-    - { cidr: 192.0.2.0/25, port: any, protocol: udp }
-`,
-  )
+  await writeCrawler(agents)
 })
 afterAll(() => rm(directory, { recursive: true, force: true }))
 

@@ -48,3 +48,19 @@ export async function writeManyFlows(path: string, flows: number): Promise<void>
   }
   await writeFile(path, file)
 }
+
+/** An agent to whom all of these flows belong, and what it may reach of them. */
+export async function writeCrawler(path: string): Promise<void> {
+  await writeFile(
+    path,
+    `id: spiffe://acme.example/agent/crawler
+owner: search@acme.example
+purpose: Reads public pages
+environment: test
+addresses: [10.77.0.0/16]
+scope:
+  egress:
+    - { cidr: 192.0.2.0/25, port: any, protocol: udp }
+`,
+  )
+}

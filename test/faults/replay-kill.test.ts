@@ -2,12 +2,12 @@
 // exactly what an undisturbed run stores. Real processes, the real engine, SIGKILL.
 
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { uniformNumbers, writeManyFlows } from './many-flows.ts'
+import { uniformNumbers, writeCrawler, writeManyFlows } from './many-flows.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
 const PROGRAM = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
@@ -25,20 +25,9 @@ let agents = ''
 beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'bailiwick-kill-'))
   capture = path.join(directory, 'many.pcap')
-  agents = path.join(directory, 'agents')
+  agents = path.join(directory, 'agents.yaml')
   await writeManyFlows(capture, FLOWS)
-  await writeFile(
-    agents + '.yaml',
-    `id: spiffe://acme.example/agent/crawler
-owner: search@acme.example
-purpose: Reads public pages
-environment: test
-addresses: [10.77.0.0/16]
-scope:
-  egress:
-    - { cidr: 192.0.2.0/25, port: any, protocol: udp }
-`,
-  )
+  await writeCrawler(agents)
 })
 afterAll(() => rm(directory, { recursive: true, force: true }))
 
@@ -47,7 +36,7 @@ const replayArgs = (store: string) => [
   'replay',
   capture,
   '--agents',
-  `${agents}.yaml`,
+  agents,
   '--store',
   store,
   '--json',

@@ -7,19 +7,15 @@ import type { Block } from '../../src/block.ts'
 import { ChunkWriter, chunkPart, decodeChunk } from '../../src/chunk.ts'
 import { recordCommunityId } from '../../src/community-id.ts'
 import type { FlowColumns } from '../../src/flow.ts'
-import { temporaryDirectory } from '../../src/store/directory.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Engine } from '../../src/store/engine.ts'
-import { migrate } from '../../src/store/migrate.ts'
-import { EngineStore } from '../../src/store/store.ts'
+import type { EngineStore } from '../../src/store/store.ts'
+import { openEmbeddedStore } from './embedded-store.ts'
 import { flowIdOf, judged, MONDAY } from './samples.ts'
 
 let engine: Engine
 let store: EngineStore
 beforeAll(async () => {
-  engine = await openEmbedded(temporaryDirectory(), { memoryBytes: 1 << 30, temporary: true })
-  await migrate(engine)
-  store = new EngineStore(engine, true)
+  ;({ engine, store } = await openEmbeddedStore())
 })
 afterAll(() => store.close())
 
