@@ -1,7 +1,7 @@
 // One alert as a row of the list: its sentence, whose it is, where it went, and how far what follows from it has come.
 
 import type { Alert, Delivery } from './server.ts'
-import { count, element, localTime, shortName, timeElement, utcTime } from './words.ts'
+import { count, element, localTime, seen, shortName, timeElement, utcTime } from './words.ts'
 
 /** Said by shape and word, never by colour alone. */
 const LEVELS = [
@@ -121,7 +121,7 @@ export class AlertRow {
       time,
       element('span', { class: 'utc' }, `${utcTime(alert.last).slice(11, 19)} UTC`),
     )
-    this.opener.replaceChildren(alert.sentence)
+    this.opener.replaceChildren(seen(alert.sentence))
     const whose =
       alert.agent === ''
         ? [element('span', { class: 'agent none' }, `no agent: ${alert.subject}`)]

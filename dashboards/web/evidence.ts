@@ -37,10 +37,7 @@ function parts({ alert, evidence, flows }: AlertDetail): Node[] {
   const facts = list([
     ['Agent', alert.agent === '' ? `none known; the host is ${alert.subject}` : alert.agent],
     ['Owner', alert.owner],
-    [
-      'Rule',
-      `${alert.rule}${worst === undefined ? '' : ` of scope version ${worst.scope_version}`}`,
-    ],
+    ['Rule', ruleText(alert, worst)],
     ['Destination', `${alert.destination} ${alert.service}`],
     ['Name', evidence?.peer_name || worst?.server_name || ''],
     ['Address', evidence?.peer ?? ''],
@@ -74,9 +71,13 @@ function parts({ alert, evidence, flows }: AlertDetail): Node[] {
     ),
   )
   return [
-    element('div', { class: 'columns' }, section('Facts', facts), why),
+    element(
+      'div',
+      { class: 'columns' },
+      section('Facts', facts),
+      element('div', { class: 'side' }, why, followed(alert)),
+    ),
     flowSection(alert, flows),
-    followed(alert),
   ]
 }
 
@@ -93,6 +94,11 @@ function list(entries: [string, Node | string][]): HTMLDListElement {
       element('div', {}, element('dt', {}, name), element('dd', {}, value)),
     ),
   )
+}
+
+function ruleText({ rule }: Alert, worst: Flow | undefined): string {
+  const version = worst?.scope_version ?? ''
+  return version === '' ? rule : `${rule} of scope version ${version}`
 }
 
 function attributionText(

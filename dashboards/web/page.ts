@@ -19,6 +19,8 @@ import { byId, count, element, localTime } from './words.ts'
 const PAGE_ROWS = 100
 /** What came is shown together, four times a second at most. */
 const PAINT_MILLIS = 250
+/** Messages that wait for the list. */
+const QUEUE_MAX = 5000
 
 const filter = byId('filter', HTMLInputElement)
 const pause = byId('pause', HTMLButtonElement)
@@ -70,10 +72,14 @@ function take(message: StreamMessage): void {
   else {
     if (queue.length === 0) setTimeout(paint, PAINT_MILLIS)
     queue.push(message)
+    // The list, when it comes, has the older ones.
+    if (queue.length > QUEUE_MAX) queue.splice(0, queue.length - QUEUE_MAX)
   }
 }
 
 function paint(): void {
+  // What is told while the list is under way is newer than the list.
+  if (reading) return void setTimeout(paint, PAINT_MILLIS)
   const messages = queue
   queue = []
   // Of an alert that changed several times, the last state is the one to show.
@@ -93,10 +99,12 @@ function paint(): void {
 }
 
 let loaded = false
+let reading = false
 
 /** Reads the list: at first, and after a gap, when what was missed is in it. */
 async function reload(gap: boolean): Promise<void> {
   if (loaded && !gap) return
+  reading = true
   try {
     const [page, { revocations }] = await Promise.all([
       ask<{ alerts: Alert[]; next: string | null }>(`alerts?limit=${PAGE_ROWS}`),
@@ -111,6 +119,8 @@ async function reload(gap: boolean): Promise<void> {
   } catch (error) {
     said(error)
     if (!session.signal.aborted) setTimeout(() => void reload(gap), 5000)
+  } finally {
+    reading = false
   }
 }
 
@@ -200,7 +210,12 @@ const KEYS: Readonly<Record<string, () => void>> = {
 }
 
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && event.target === filter) return filter.blur()
+  if (event.key === 'Escape' && event.target === filter) {
+    event.preventDefault()
+    filter.value = ''
+    board.filter = ''
+    return filter.blur()
+  }
   const typing = event.target instanceof HTMLInputElement
   const act = KEYS[event.key]
   if (typing || act === undefined || event.ctrlKey || event.metaKey || event.altKey) return

@@ -63,6 +63,8 @@ export interface World {
   said: { level: string; message: string; fields: Readonly<Record<string, unknown>> | undefined }[]
   observed: Set<Observed>
   get(path: string, init?: RequestInit): Promise<Response>
+  /** After `api.close()`: the same again, as after a restart, with a hub that remembers nothing. */
+  restart(port: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -76,37 +78,44 @@ export async function openWorld(
   const hub = new TestHub()
   const said: World['said'] = []
   const observed = new Set<Observed>()
-  const api = await startApi(
-    {
-      listen: { host: '127.0.0.1', port: 0 },
-      name: 'serve',
-      version: '0.0.0',
-      directory,
-      hosts: [],
-      proxy: { said: false, addresses: [] },
-      ...settings,
-    },
-    {
-      store,
-      hub,
-      agents: () => AGENTS,
-      observed,
-      log: (level, message, fields) => said.push({ level, message, fields }),
-      ...parts,
-    },
-  )
+  const start = (port: number, hub: TestHub) =>
+    startApi(
+      {
+        listen: { host: '127.0.0.1', port },
+        name: 'serve',
+        version: '0.0.0',
+        directory,
+        hosts: [],
+        proxy: { said: false, addresses: [] },
+        ...settings,
+      },
+      {
+        store,
+        hub,
+        agents: () => AGENTS,
+        observed,
+        log: (level, message, fields) => said.push({ level, message, fields }),
+        ...parts,
+      },
+    )
+  const api = await start(0, hub)
   const token = readFileSync(path.join(directory, 'token'), 'utf8').trim()
-  return {
+  const world: World = {
     ...{ api, store, hub, directory, token, said, observed },
     get: (where, init = {}) =>
-      fetch(`${api.address}${where}`, {
+      fetch(`${world.api.address}${where}`, {
         ...init,
         headers: { authorization: `Bearer ${token}`, ...init.headers },
       }),
+    restart: async (port) => {
+      world.hub = new TestHub()
+      world.api = await start(port, world.hub)
+    },
     close: async () => {
-      await api.close()
+      await world.api.close()
       await store.close()
       rmSync(directory, { recursive: true, force: true })
     },
   }
+  return world
 }

@@ -1,0 +1,216 @@
+// The page in a real browser, over the real API: it is opened once, and from then on only looks change.
+
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Browser } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { DeskAlert } from '../../src/api/parts.ts'
+import { HOSTILE } from '../cli/heard.ts'
+import { browserAvailable, type Looked, openBrowser, openTab, shoot } from './browser.ts'
+import { alertId, deskAlert, TestDesk, TestRevocations, waiting } from './desk.ts'
+import { fillScene } from './scene.ts'
+import { openWorld, type World } from './world.ts'
+
+/** Runs in the page. */
+const UNREADABLE = readFileSync(path.join(import.meta.dirname, 'unreadable.mjs'), 'utf8')
+
+const there = browserAvailable()
+let browser: Browser
+let world: World
+let desk: TestDesk
+let revocations: TestRevocations
+let looked: Looked | undefined
+
+beforeAll(async () => {
+  if (there) browser = await openBrowser()
+})
+afterAll(() => browser?.close())
+beforeEach(async () => {
+  desk = new TestDesk()
+  revocations = new TestRevocations()
+  world = await openWorld({}, { responder: desk, revocations })
+})
+afterEach(async () => {
+  const { complaints = [], strangers = [] } = looked ?? {}
+  await looked?.page.context().close()
+  looked = undefined
+  await world.close()
+  expect(complaints).toEqual([])
+  expect(strangers).toEqual([])
+})
+
+/** Opens the page by the link that `serve` prints. */
+async function open(shape: Parameters<typeof openTab>[2] = {}): Promise<Looked['page']> {
+  looked = await openTab(browser, world.api.address, shape)
+  await looked.page.goto(`${world.api.address}/#token=${world.token}`)
+  await looked.page.locator('#connection[data-state=live]').waitFor()
+  return looked.page
+}
+
+/** What happens in a process: it is held, and told to whoever listens. */
+function raise(name: string, more: Partial<DeskAlert> = {}): DeskAlert {
+  const alert = deskAlert(name, more)
+  desk.held.unshift(alert)
+  world.hub.publish('alert', { ...alert })
+  return alert
+}
+
+const rows = (page: Looked['page']) => page.locator('#alerts > li:visible')
+
+describe.skipIf(!there)('the page', () => {
+  test('shows an alert when it happens, without being loaded again', async () => {
+    const page = await open()
+    const opened = await page.evaluate('performance.timeOrigin')
+    // The token is in no address, and nowhere that outlives the tab.
+    expect(page.url()).toBe(`${world.api.address}/`)
+    expect(await page.evaluate('[localStorage.length, document.cookie]')).toEqual([0, ''])
+    await page.getByText('No alerts.').waitFor()
+    raise('first', { sentence: 'invoice-reader reached paste.example.net' })
+    await page.getByRole('button', { name: 'invoice-reader reached paste.example.net' }).waitFor()
+    raise('second', { sentence: 'invoice-reader reached files.example.org', score: 55 })
+    await page.getByRole('button', { name: 'files.example.org' }).waitFor()
+    expect(await rows(page).locator('.open').allTextContents()).toEqual([
+      'invoice-reader reached files.example.org',
+      'invoice-reader reached paste.example.net',
+    ])
+    // Level in words, both clocks, whose it is.
+    await expect.poll(() => rows(page).first().textContent()).toMatch(/55medium\d\d:\d\d:\d\d.*UTC/)
+    expect(await rows(page).first().textContent()).toContain('finance@corp.example')
+    world.hub.publish('delivery', {
+      ...{ alertId: alertId('first'), endpoint: 'siem', state: 'delivered', attempts: 2 },
+    })
+    await page.getByText('siem delivered after 2 tries').waitFor()
+    expect(await page.evaluate('performance.timeOrigin')).toBe(opened)
+  })
+
+  test('holds back what is new while it is paused, filters, and obeys keys', async () => {
+    const page = await open()
+    raise('one', { sentence: 'the first' })
+    await page.getByRole('button', { name: 'the first' }).waitFor()
+    await page.keyboard.press('p')
+    raise('two', { sentence: 'the second' })
+    raise('three', { sentence: 'the third', destination: 'other.example' })
+    await page.getByRole('button', { name: '2 new alerts: show' }).waitFor()
+    expect(await page.title()).toBe('(2) Bailiwick: alerts')
+    expect(await rows(page).count()).toBe(1)
+    await page.keyboard.press('n')
+    await expect.poll(() => rows(page).count()).toBe(3)
+    await page.keyboard.press('p')
+    await page.keyboard.press('/')
+    await page.keyboard.type('other.example third')
+    await expect.poll(() => rows(page).locator('.open').allTextContents()).toEqual(['the third'])
+    expect(await page.locator('#shown').textContent()).toBe('1 of 3 alerts')
+    await page.keyboard.press('Escape')
+    await expect.poll(() => rows(page).count()).toBe(3)
+    await page.keyboard.press('j')
+    await page.keyboard.press('j')
+    await page.keyboard.press('Enter')
+    await page.getByText('www.paste.example.net').waitFor()
+    expect(await rows(page).nth(1).locator('.open').getAttribute('aria-expanded')).toBe('true')
+  })
+
+  test('catches up with what it missed while the server was away', async () => {
+    const page = await open()
+    raise('before')
+    await expect.poll(() => rows(page).count()).toBe(1)
+    const port = Number(new URL(world.api.address).port)
+    await world.api.close()
+    await page.locator('#connection[data-state=lost]').waitFor()
+    desk.held.unshift(deskAlert('missed', { sentence: 'raised meanwhile' }))
+    await world.restart(port)
+    await page.getByRole('button', { name: 'raised meanwhile' }).waitFor()
+    await page.locator('#connection[data-state=live]').waitFor()
+    expect(await rows(page).count()).toBe(2)
+    // The browser itself says that it could not connect.
+    looked!.complaints.splice(0)
+  })
+
+  test('approves a revocation after its request was seen', async () => {
+    raise('bad')
+    const page = await open()
+    const view = waiting('rev_1', alertId('bad'))
+    revocations.views.push(view)
+    world.hub.publish('revocation', { ...view })
+    await page.getByRole('heading', { name: 'Waiting for your decision 1' }).waitFor()
+    await page.getByText('revocation waits for approval').waitFor()
+    await page.getByRole('button', { name: 'Approve…' }).click()
+    await page.getByText('POST https://idp.example/revoke').waitFor()
+    await shoot(page, 'approve')
+    await page.getByRole('button', { name: 'Revoke now' }).click()
+    await page.getByText('revocation approved').waitFor()
+    expect(revocations.decided).toEqual([
+      expect.stringMatching(/^approved rev_1 by first administrator/),
+    ])
+    expect(await page.locator('#decisions').isVisible()).toBe(false)
+  })
+
+  test('makes nothing of hostile text but text', async () => {
+    const markup = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+    const texts = [...HOSTILE, markup, 'javascript:alert(1)', '{{7*7}}', '&lt;b&gt;']
+    const page = await open()
+    for (const [at, text] of texts.entries())
+      raise(`hostile${at}`, {
+        sentence: text,
+        destination: text,
+        subject: text,
+        agent: '',
+        rule: text,
+      })
+    await expect.poll(() => rows(page).count()).toBe(texts.length)
+    await rows(page).first().locator('.open').click()
+    await page.getByText('Not stored yet').waitFor()
+    expect(await page.locator('#alerts img, #alerts script, #alerts b, #alerts a').count()).toBe(0)
+    expect(await page.title()).toBe('Bailiwick: alerts')
+    const shown = (await page.locator('#alerts').textContent()) ?? ''
+    expect(shown).toContain(markup)
+    expect(shown).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e]/)
+  })
+
+  test('keeps a bounded number of rows', async () => {
+    const page = await open()
+    for (let at = 0; at < 900; at++) raise(`storm${at}`, { sentence: `storm ${at}` })
+    await page.getByRole('button', { name: 'storm 899' }).waitFor()
+    await expect.poll(() => page.locator('#alerts > li').count()).toBe(500)
+  })
+
+  test('asks for a token, and says when it is not taken', async () => {
+    looked = await openTab(browser, world.api.address)
+    const { page } = looked
+    await page.goto(world.api.address)
+    await page.getByLabel('Token').fill('bw_nonsense')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('That is no token').waitFor()
+    await shoot(page, 'sign-in')
+    await page.getByLabel('Token').fill(`bw_00000000_${'x'.repeat(43)}`)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('not, or no longer, taken').waitFor()
+    await page.getByLabel('Token').fill(world.token)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('#connection[data-state=live]').waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    expect(await page.evaluate('sessionStorage.length')).toBe(0)
+    // The browser says 401 by itself.
+    expect(looked.complaints.splice(0)).toEqual([expect.stringContaining('401')])
+  })
+
+  test.each([
+    { name: 'wide-light', width: 1600, height: 1000, dark: false },
+    { name: 'wide-dark', width: 1600, height: 1000, dark: true },
+    { name: 'narrow-light', width: 420, height: 900, dark: false },
+    { name: 'narrow-dark', width: 420, height: 900, dark: true },
+  ])('$name: nothing is cut off', async ({ name, ...shape }) => {
+    await fillScene(world, desk, revocations)
+    const page = await open(shape)
+    await rows(page).nth(1).waitFor()
+    await rows(page).nth(1).locator('.open').click()
+    await page.getByText('default deny').waitFor()
+    await page.evaluate('scrollTo(0, 0)')
+    await shoot(page, name)
+    const wider = await page.evaluate(
+      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    )
+    expect(wider).toBeLessThanOrEqual(0)
+    expect(await page.evaluate(UNREADABLE)).toEqual([])
+  })
+})
