@@ -190,7 +190,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@clickhouse/client': ['store'],
   chdb: ['store'],
   'cli-progress': ['cli'],
-  '@fastify/bearer-auth': ['api'],
   '@fastify/helmet': ['api'],
   '@fastify/rate-limit': ['api'],
   '@fastify/sse': ['api'],
@@ -216,8 +215,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   // A schema stands beside what it describes: agent files there, expectations here.
   zod: ['identity', 'cli', 'settings.ts', 'respond', 'api'],
 }
-/** Installed for what comes next. */
-const NOT_YET_USED = ['lru-cache', '@fastify/bearer-auth']
 
 describe('packages', () => {
   const used = SOURCES.flatMap((file) =>
@@ -240,7 +237,7 @@ describe('packages', () => {
   test('are all used', () => {
     const manifest = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'))
     const unused = Object.keys(manifest.dependencies).filter(
-      (name) => !used.some((one) => one.name === name) && !NOT_YET_USED.includes(name),
+      (name) => !used.some((one) => one.name === name),
     )
     expect(unused, 'take it out of package.json').toEqual([])
   })
