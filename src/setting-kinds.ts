@@ -158,6 +158,24 @@ export const brokers: Kind<string[]> = {
   }, 64),
 }
 
+/** Names that a server is asked by. */
+export const hosts: Kind<string[]> = {
+  expected: 'names of hosts such as bailiwick.example, several with commas between',
+  name: 'host,…',
+  read: listOf((one) => (HOST.test(one) ? one.toLowerCase() : undefined), 64),
+}
+
+/** Where an API answers: scheme, host and port, nothing after them, and no password. */
+export const apiAddress: Kind<string> = {
+  expected: 'an address such as http://127.0.0.1:7650, without a path',
+  name: 'URL',
+  read: (value) => {
+    if (typeof value !== 'string' || !/^https?:\/\/[^\s/?#@]{1,300}\/?$/i.test(value))
+      return undefined
+    return URL.canParse(value) ? new URL(value).origin : undefined
+  },
+}
+
 /** Networks in CIDR notation. */
 export const networks: Kind<string[]> = {
   expected: 'networks such as 10.0.0.0/8,fd00::/8',

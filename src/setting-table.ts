@@ -2,9 +2,11 @@
 // environment follows from the key. docs/settings.md is held to this table by a test.
 
 import {
+  apiAddress,
   brokers,
   bytes,
   filePath,
+  hosts,
   interfaces,
   type Kind,
   listen,
@@ -41,6 +43,8 @@ const USER = /^[^\p{C}]{1,200}$/u
 const FILTER = /^[^\p{Cc}]{1,2000}$/u
 /** One line, as a password is; the first message of it would otherwise be a refusal nobody understands. */
 const SECRET = /^[^\p{Cc}]{1,1024}$/u
+
+const TOKEN = /^bw_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/
 
 export const SETTINGS = {
   'kafka.brokers': setting(brokers, 'Kafka brokers to begin with; the others are learned', {
@@ -195,6 +199,27 @@ export const SETTINGS = {
     flag: '--retention <days>',
     fallback: 7,
   }),
+  'api.address': setting(
+    apiAddress,
+    'the API that commands ask; without it that of the process whose data directory is named',
+    { flag: '--api <url>' },
+  ),
+  'api.token_file': setting(
+    filePath,
+    'file that holds the token to ask with; BAILIWICK_TOKEN comes first',
+    { flag: '--token-file <file>' },
+  ),
+  token: setting(text('a token, bw_…', TOKEN), 'token to ask the API with', { secret: true }),
+  'api.hosts': setting(
+    hosts,
+    'names by which the API may be asked, beside its address and loopback names',
+  ),
+  'api.behind_proxy': setting(
+    yesOrNo,
+    'something that speaks TLS stands in front of the API: without it only loopback is listened at',
+    { fallback: false },
+  ),
+  'api.proxies': setting(networks, 'proxies whose X-Forwarded-For is believed'),
   listen: setting(
     listen,
     'where /health, /ready and /metrics answer; nowhere unless said. A port alone is on loopback',

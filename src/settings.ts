@@ -75,6 +75,14 @@ export interface Settings {
     untilIdleSeconds: number | undefined
   }
   topics: { partitions: number; replicas: number | undefined; retentionDays: number }
+  api: {
+    /** For whoever asks an API; undefined: that of the process whose data directory is named. */
+    address: string | undefined
+    token: HiddenText | undefined
+    /** For the process that answers: names that are its own, and who stands in front of it. */
+    hosts: readonly string[]
+    proxy: { said: boolean; addresses: readonly string[] }
+  }
   listen: Listen | undefined
 }
 
@@ -239,20 +247,20 @@ function schemaOf({ kind }: Setting): z.ZodType<unknown> {
 }
 
 /** Variables that are not settings. */
-const OTHER_VARIABLES = [
-  'BAILIWICK_CONFIG',
-  'BAILIWICK_DEBUG',
-  'BAILIWICK_FAILPOINTS',
-  'BAILIWICK_REQUIRE_KAFKA',
-  'BAILIWICK_REQUIRE_CAPTURE',
-]
+const OTHER_VARIABLES = ['BAILIWICK_CONFIG', 'BAILIWICK_DEBUG', 'BAILIWICK_FAILPOINTS']
+/** What the tests are told, and hand on to the processes that they start. */
+const OF_TESTS = /^BAILIWICK_(?:REQUIRE_[A-Z]+|SHOTS)$/
 /** What Kubernetes sets in every container for a service that is called bailiwick. */
 const OF_KUBERNETES = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT(?:_\d+_(?:TCP|UDP)\w*)?)$/
 
 function tellUnknownVariables(env: SettingSources['env'], problems: SettingsProblem[]): void {
   const known = [...SETTING_KEYS.map(variableOf), ...OTHER_VARIABLES]
   for (const name of Object.keys(env))
-    if (name.startsWith('BAILIWICK_') && !known.includes(name) && !OF_KUBERNETES.test(name))
+    if (
+      name.startsWith('BAILIWICK_') &&
+      !known.includes(name) &&
+      ![OF_TESTS, OF_KUBERNETES].some((pattern) => pattern.test(name))
+    )
       problems.push({
         severity: 'warning',
         words: `${shown(name)}: no such setting, nothing reads it${meant(name, known)}`,
@@ -364,6 +372,12 @@ function assemble(values: SettingValues): Settings {
       partitions: values['topics.partitions'],
       replicas: values['topics.replicas'],
       retentionDays: values['topics.retention_days'],
+    },
+    api: {
+      address: values['api.address'],
+      token: hidden(values.token, values['api.token_file']),
+      hosts: values['api.hosts'] ?? [],
+      proxy: { said: values['api.behind_proxy'], addresses: values['api.proxies'] ?? [] },
     },
     listen: values.listen,
   }

@@ -48,7 +48,9 @@ it('stand in the example file, which is valid', () => {
   })
   expect(problems).toEqual([])
   const absent = SETTING_KEYS.filter((key) => !origins[key].startsWith('deploy/'))
-  expect(absent).toEqual(['kafka.password', 'store.password', 'worker.until_idle_seconds'])
+  expect(absent).toEqual([
+    ...['kafka.password', 'store.password', 'worker.until_idle_seconds', 'token'],
+  ])
   expect(EXAMPLE.text).toContain('# until_idle_seconds: ')
   expect(settings.worker.agents).toBe(path.resolve('deploy/agents'))
   // What the comment says holds where nothing is said, holds.

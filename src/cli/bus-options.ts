@@ -163,6 +163,7 @@ export function secretTexts(settings: Settings): string[] {
   const hidden: [HiddenText | undefined, SettingKey][] = [
     [settings.kafka.sasl?.password, 'kafka.sasl.password_file'],
     [settings.storeAccess.password, 'store.password_file'],
+    [settings.api.token, 'api.token_file'],
   ]
   for (const [secret, key] of hidden)
     try {
@@ -175,13 +176,15 @@ export function secretTexts(settings: Settings): string[] {
   return texts
 }
 
-function secretOf(secret: HiddenText, key: SettingKey): string {
+/** What a secret is; read from its file if it is in one. @throws CommandError */
+export function secretOf(secret: HiddenText, key: SettingKey): string {
   if ('text' in secret) return secret.text()
   const text = smallFile(secret.file, key).replace(/\r?\n$/, '')
   const what = `${key} ${printable(secret.file)}`
-  if (text === '') throw usageError(`${what}: is empty, and should hold the password`)
+  const kind = key === 'api.token_file' ? 'token' : 'password'
+  if (text === '') throw usageError(`${what}: is empty, and should hold the ${kind}`)
   if (/\p{Cc}/u.test(text))
-    throw usageError(`${what}: expected one line of text, the password and nothing else`)
+    throw usageError(`${what}: expected one line of text, the ${kind} and nothing else`)
   return text
 }
 
