@@ -11,6 +11,10 @@ export type Outcome =
       broken: boolean
       /** It asks for fewer requests. */
       throttled: boolean
+      /** What it answered, if it did. */
+      status?: number
+      /** It was not sent: its target is not one that may be reached. */
+      refused?: boolean
       /** Milliseconds that it asks for before the next try. */
       retryAfter?: number
     }

@@ -2,6 +2,8 @@
 
 import { z } from 'zod'
 import type { Network } from '../address.ts'
+import type { RevocationPart } from './revoke-settings.ts'
+import type { SecretSource } from './secret.ts'
 
 /** Kinds of alerts are words such as out_of_scope; a webhook may want some of them only. */
 const WORD = /^[a-z][a-z0-9_]{0,63}$/
@@ -29,6 +31,25 @@ export const WEBHOOK = z.strictObject({
 })
 export const WEBHOOKS = z.array(WEBHOOK).max(WEBHOOKS_MAX)
 export type WebhookPart = z.infer<typeof WEBHOOK>
+
+/** The part `respond` of the settings. Secrets are still where they are. */
+export interface RespondPart {
+  webhooks: readonly WebhookPart[]
+  /** Networks in which targets may be, beside the public internet. */
+  allowTargets: readonly Network[]
+  revocation: RevocationPart
+  /** Where the secret of a webhook, and of an endpoint that revokes, is; and where that is said. */
+  secrets: {
+    webhooks: ReadonlyMap<string, PlacedSecret>
+    revocations: ReadonlyMap<string, PlacedSecret>
+  }
+}
+
+export interface PlacedSecret {
+  source: SecretSource
+  /** `bailiwick.yaml:7:20`, or the name of a variable. */
+  place: string
+}
 
 /** A webhook, ready to be used. */
 export interface WebhookSettings {

@@ -222,7 +222,7 @@ export class Responder implements Observed {
     if (notifierOf !== undefined) return notifierOf(webhook, settings)
     const guard = targetGuard(settings.allowTargets, { connections: limits.concurrency })
     const { url, secrets } = webhook
-    return new WebhookNotifier({ url, secrets: secrets(), version }, guard, this.#now)
+    return new WebhookNotifier({ url, secrets, version }, guard, this.#now)
   }
 
   #endpoint({ name, groupSeconds }: WebhookSettings, notifier: Notifier): Endpoint {

@@ -32,7 +32,7 @@ export interface RevocationView {
 
 /** The exact request that would be sent, secrets left out. */
 export interface RevocationRequest {
-  method: string
+  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   url: string
   headers: Record<string, string>
   body: string

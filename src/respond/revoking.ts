@@ -16,6 +16,7 @@ import {
   RevocationBook,
   revocationId,
 } from './revoke-book.ts'
+import type { CallOutcome } from './revoke-call.ts'
 import {
   type RevocationDesk,
   RevocationRefused,
@@ -33,12 +34,6 @@ import {
 import { matchesAgent, type RevocationPart } from './revoke-settings.ts'
 import { fillTemplate, templateValues } from './revoke-template.ts'
 import { revocationSamples, viewOf } from './revoke-view.ts'
-
-/** How a call went. Words hold no secret and nothing of what the receiver wrote. */
-export type CallOutcome =
-  | { kind: 'done'; status: number }
-  /** `final`: another try would fare no better. */
-  | { kind: 'failed'; why: string; final: boolean }
 
 /** What is known of whether an agent still talks. */
 export interface Activity {

@@ -52,53 +52,84 @@ export function shownTarget(url: string): string {
   return printable(`${parsed.protocol}//${parsed.host}/${hidden}`)
 }
 
+/** A request that is signed, and nothing of whose answer but the status is looked at. */
+export interface SignedRequest {
+  url: string
+  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Beside those that say who sends; names in lower case. */
+  headers: Readonly<Record<string, string>>
+  message: Outgoing
+}
+
+export interface Sending {
+  guard: TargetGuard
+  /** Those that hold now, the one in use first. */
+  secrets: () => readonly string[]
+  /** Of the program, for the User-Agent. */
+  version: string
+  now: () => number
+}
+
+/** Sends once. Never throws for what the world does. */
+export async function sendSigned(
+  { url, method, headers, message }: SignedRequest,
+  { guard, secrets, version, now }: Sending,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  try {
+    const answer = await request(guard.check(url), {
+      dispatcher: guard.agent,
+      method,
+      signal,
+      headers: {
+        ...headers,
+        'content-type': 'application/json',
+        'user-agent': `bailiwick/${version}`,
+        ...signedHeaders(message, secrets(), now()),
+      },
+      body: message.body,
+    })
+    // Read for the sake of the connection alone: it can be used again when its answer is over.
+    const late = setTimeout(() => answer.body.destroy(), ANSWER_MILLIS)
+    await answer.body.dump({ limit: ANSWER_BYTES }).catch(() => {})
+    clearTimeout(late)
+    return outcomeOf(answer.statusCode, header(answer.headers['retry-after']), now())
+  } catch (error) {
+    const why = failureWords(error)
+    const failed = { kind: 'failed', why, broken: true, throttled: false } as const
+    return refusalIn(error) ? { ...failed, refused: true } : failed
+  }
+}
+
 export interface WebhookTarget {
   url: string
-  /** The one in use first. */
-  secrets: readonly string[]
+  /** Those that hold now, the one in use first. */
+  secrets: () => readonly string[]
   /** Of the program, for the User-Agent. */
   version: string
 }
 
 export class WebhookNotifier implements Notifier {
   readonly target: string
-  readonly #given: WebhookTarget
-  readonly #guard: TargetGuard
-  readonly #now: () => number
+  readonly #url: string
+  readonly #sending: Sending
 
-  constructor(given: WebhookTarget, guard: TargetGuard, now: () => number = Date.now) {
-    this.target = shownTarget(given.url)
-    this.#given = given
-    this.#guard = guard
-    this.#now = now
+  constructor({ url, secrets, version }: WebhookTarget, guard: TargetGuard, now = Date.now) {
+    this.target = shownTarget(url)
+    this.#url = url
+    this.#sending = { guard, secrets, version, now }
   }
 
-  async send(message: Outgoing, signal: AbortSignal): Promise<Outcome> {
-    try {
-      const url = this.#guard.check(this.#given.url)
-      const { statusCode, headers, body } = await request(url, {
-        dispatcher: this.#guard.agent,
-        method: 'POST',
-        signal,
-        headers: {
-          'content-type': 'application/json',
-          'user-agent': `bailiwick/${this.#given.version}`,
-          ...signedHeaders(message, this.#given.secrets, this.#now()),
-        },
-        body: message.body,
-      })
-      // Read for the sake of the connection alone: it can be used again when its answer is over.
-      const late = setTimeout(() => body.destroy(), ANSWER_MILLIS)
-      await body.dump({ limit: ANSWER_BYTES }).catch(() => {})
-      clearTimeout(late)
-      return outcomeOf(statusCode, header(headers['retry-after']), this.#now())
-    } catch (error) {
-      return { kind: 'failed', why: failureWords(error), broken: true, throttled: false }
-    }
+  send(message: Outgoing, signal: AbortSignal): Promise<Outcome> {
+    return sendSigned(
+      { url: this.#url, method: 'POST', headers: {}, message },
+      this.#sending,
+      signal,
+    )
   }
 
   async close(): Promise<void> {
-    await this.#guard.agent.close()
+    await this.#sending.guard.agent.close()
   }
 }
 
@@ -113,6 +144,7 @@ export function outcomeOf(status: number, asked: string | undefined, now: number
   return {
     kind: 'failed',
     why: `the receiver answered ${status}${redirect ? ', a redirect, which is not followed: give the URL it leads to' : ''}`,
+    status,
     broken: status >= 500 || status === 429,
     throttled: [429, 502, 504].includes(status),
     ...(wait === undefined ? {} : { retryAfter: wait }),
@@ -131,6 +163,12 @@ const KNOWN: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'the receiver cannot be reached: no answer',
   UND_ERR_SOCKET: 'the receiver broke the connection off',
   UND_ERR_HEADERS_OVERFLOW: 'the receiver answered with too large headers',
+}
+
+function refusalIn(error: unknown): boolean {
+  return error instanceof AggregateError
+    ? refusalIn(error.errors[0])
+    : error instanceof TargetRefused
 }
 
 /** Why a request came to nothing, in words that repeat no more than a code. */

@@ -219,7 +219,7 @@ describe('a name', () => {
   const send = async (resolve: Resolve, allowed: string[], target = '/hook') => {
     const networks = allowed.map((one) => parseNetwork(one)!)
     const url = `http://hooks.example.com:${port}${target}`
-    const given = { url, secrets: [SECRET], version: '1' }
+    const given = { url, secrets: () => [SECRET], version: '1' }
     const notifier = new WebhookNotifier(given, targetGuard(networks, { resolve }))
     const before = hits
     const outcomes: unknown[] = []

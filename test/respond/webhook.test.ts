@@ -21,7 +21,7 @@ const OTHER = `whsec_${Buffer.alloc(24, 9).toString('base64')}`
 const NO_SIGNAL = new AbortController().signal
 
 const notifierTo = (url: string, secrets = [SECRET]) =>
-  new WebhookNotifier({ url, secrets, version: '1.2.3' }, targetGuard(LOOPBACK))
+  new WebhookNotifier({ url, secrets: () => secrets, version: '1.2.3' }, targetGuard(LOOPBACK))
 
 test('the signature of the example that Standard Webhooks publishes', () => {
   const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -127,6 +127,7 @@ describe('sent', () => {
     const outcome = await notifier.send({ id: 'msg_3', body: testMessage(0) }, NO_SIGNAL)
     expect(outcome).toEqual({
       kind: 'failed',
+      status: 500,
       why: 'the receiver answered 500',
       broken: true,
       throttled: false,

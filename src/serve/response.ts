@@ -1,0 +1,141 @@
+// What follows a finding, as one part of a process: alerts and their webhooks, revocations, and the hub that tells of
+// both. Findings that it has taken are durable for all of them.
+
+import path from 'node:path'
+import type { FindingEvent } from '../respond/finding.ts'
+import { Hub } from '../respond/hub.ts'
+import type { PlacedSecret, RespondPart, WebhookSettings } from '../respond/respond-settings.ts'
+import { Responder } from '../respond/responder.ts'
+import { HttpRevoker, type Revoker } from '../respond/revoke-call.ts'
+import { type Activity, Revoking } from '../respond/revoking.ts'
+import { Secret, SecretError } from '../respond/secret.ts'
+import { targetGuard } from '../respond/target-guard.ts'
+import type { Log, Observed } from '../telemetry.ts'
+
+export interface ResponseParts {
+  log: Log
+  /** Of the program. */
+  version: string
+  /** Holds `respond/` (alerts and what is to be sent) and `audit/` (revocations). One process has it. */
+  directory: string
+  /** What is known of an agent since a time, in microseconds. */
+  activity: (agent: string, sinceMicros: number) => Promise<Activity>
+  now?: () => number
+}
+
+export interface Response {
+  hub: Hub
+  desk: Responder
+  revocations: Revoking
+  observed: readonly Observed[]
+  /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
+  ended: Promise<void>
+  /** Resolves when alerts, what is to be sent of them, and revocations are durable. The same again changes nothing. */
+  take(events: readonly FindingEvent[]): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens it, and goes on with what the process before left.
+ * @throws SecretError, AuditBroken · BusError `in_use` if another process has the directory · BusFault
+ */
+export async function openResponse(settings: RespondPart, parts: ResponseParts): Promise<Response> {
+  const { log, version, directory, activity, now = Date.now } = parts
+  const hub = new Hub(log, now)
+  const secrets = new Secrets(settings)
+  secrets.tell(log)
+  const revokers = revokersOf(settings, secrets, version, now)
+  let revocations: Revoking | undefined
+  // First, because it is what only one process can open; findings come to both later.
+  const desk = await Responder.open(
+    {
+      directory: path.join(directory, 'respond'),
+      webhooks: settings.webhooks.map((webhook) => webhookOf(webhook, secrets)),
+      allowTargets: settings.allowTargets,
+    },
+    { log, hub, version, desks: [{ take: async (events) => revocations?.take(events) }], now },
+  )
+  try {
+    revocations = await Revoking.open({
+      ...{ directory: path.join(directory, 'audit'), settings: settings.revocation, log, hub },
+      ...{ activity, now },
+      call: (endpoint, request, id, signal) => revokers.get(endpoint)!.call(request, id, signal),
+    })
+  } catch (error) {
+    await desk.close()
+    throw error
+  }
+  const revoking = revocations
+  return {
+    ...{ hub, desk, revocations, observed: [desk, revocations, secrets], ended: desk.ended },
+    take: (events) => desk.take(events),
+    close: async () => {
+      await desk.close()
+      await revoking.close()
+      await Promise.all([...revokers.values()].map((one) => one.close()))
+    },
+  }
+}
+
+function webhookOf(part: RespondPart['webhooks'][number], secrets: Secrets): WebhookSettings {
+  const { name, url, kinds, min_score = 0, group_seconds = 0 } = part
+  return {
+    ...{ name, url, secrets: secrets.of('webhooks', name) },
+    ...(kinds === undefined ? {} : { kinds }),
+    ...{ minScore: min_score, groupSeconds: group_seconds },
+  }
+}
+
+function revokersOf(
+  { revocation, allowTargets }: RespondPart,
+  secrets: Secrets,
+  version: string,
+  now: () => number,
+): Map<string, Revoker> {
+  return new Map(
+    revocation.endpoints.map((endpoint) => {
+      const guard = targetGuard(allowTargets)
+      const sending = { guard, secrets: secrets.of('revocations', endpoint.name), version, now }
+      return [endpoint.name, new HttpRevoker(endpoint, sending)]
+    }),
+  )
+}
+
+/** The secrets of all endpoints; what is wrong with their files is a warning while the process runs. */
+class Secrets implements Observed {
+  readonly #byName = { webhooks: new Map<string, Secret>(), revocations: new Map<string, Secret>() }
+
+  /** @throws SecretError */
+  constructor({ webhooks, revocation, secrets }: RespondPart) {
+    const open = (of: keyof RespondPart['secrets'], name: string) => {
+      const placed: PlacedSecret | undefined = secrets[of].get(name)
+      if (placed === undefined) throw new SecretError(`${name} has no secret`)
+      this.#byName[of].set(name, new Secret(placed.source, placed.place))
+    }
+    for (const { name } of webhooks) open('webhooks', name)
+    for (const { name } of revocation.endpoints) open('revocations', name)
+  }
+
+  of(kind: keyof RespondPart['secrets'], name: string): () => readonly string[] {
+    return this.#byName[kind].get(name)!.texts
+  }
+
+  get #warnings(): string[] {
+    const all = [...this.#byName.webhooks.values(), ...this.#byName.revocations.values()]
+    return all.flatMap(({ warning }) => (warning === undefined ? [] : [warning]))
+  }
+
+  tell(log: Log): void {
+    for (const warning of this.#warnings) log('warn', warning)
+  }
+
+  samples() {
+    return []
+  }
+
+  readiness() {
+    const warnings = this.#warnings
+    if (warnings.length === 0) return { ready: true, reason: '' }
+    return { ready: true, reason: warnings[0]!, warning: warnings.join('; ') }
+  }
+}

@@ -1,0 +1,131 @@
+// What follows a finding, joined: its webhook and its revocation, one after the other and both after a crash.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { Webhook } from 'standardwebhooks'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parseNetwork } from '../../src/address.ts'
+import type { RespondPart } from '../../src/respond/respond-settings.ts'
+import { REVOCATION } from '../../src/respond/revoke-settings.ts'
+import type { Activity } from '../../src/respond/revoking.ts'
+import { openResponse, type Response } from '../../src/serve/response.ts'
+import { finding } from '../respond/made-findings.ts'
+import { Receiver, SECRET } from '../respond/receiver.ts'
+
+const AGENT = finding(1).agent
+
+describe('a response', () => {
+  let directory: string
+  let receiver: Receiver
+  let api: Server
+  let calls: { id: string; headers: IncomingHttpHeaders; body: Record<string, unknown> }[]
+  let statuses: number[]
+  let response: Response | undefined
+  let logged: string[]
+
+  beforeEach(async () => {
+    directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-response-'))
+    receiver = await Receiver.start()
+    calls = []
+    statuses = []
+    logged = []
+    api = createServer((request, answer) => {
+      let text = ''
+      request.setEncoding('utf8')
+      request.on('data', (piece: string) => {
+        text += piece
+      })
+      request.on('end', () => {
+        // Throws where the signature does not hold, and then there is no answer of 200.
+        const headers = request.headers as Record<string, string>
+        const body = new Webhook(SECRET).verify(text, headers) as Record<string, unknown>
+        calls.push({ id: headers['webhook-id']!, headers, body })
+        answer.writeHead(statuses.shift() ?? 200).end()
+      })
+    })
+    await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve))
+  })
+
+  afterEach(async () => {
+    await response?.close()
+    response = undefined
+    await receiver.stop()
+    api.closeAllConnections()
+    api.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  const settings = (mode: string): RespondPart => {
+    const secret = { source: { text: () => SECRET }, place: 'the test' }
+    const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}/agents/disable?key=s3cr3t`
+    return {
+      webhooks: [{ name: 'soc', url: receiver.url }],
+      allowTargets: [parseNetwork('127.0.0.0/8')!],
+      revocation: REVOCATION.parse({ mode, endpoints: [{ name: 'platform', url }] }),
+      secrets: {
+        webhooks: new Map([['soc', secret]]),
+        revocations: new Map([['platform', secret]]),
+      },
+    }
+  }
+  const open = async (mode: string, activity: Activity) => {
+    response = await openResponse(settings(mode), {
+      ...{ directory, version: '1' },
+      log: (...line) => void logged.push(JSON.stringify(line)),
+      activity: () => Promise.resolve(activity),
+    })
+    return response
+  }
+  const silent = { lastSeen: undefined, watchedUntil: 0 }
+  /** A finding of this moment. */
+  const fresh = () => ({ ...finding(1), decidedAt: Date.now() * 1000 })
+
+  test('tells a webhook and has a person decide; the call is signed and has one id', async () => {
+    const { take, revocations, hub, desk } = await open('approve', silent)
+    const types: string[] = []
+    hub.subscribe(({ type }) => types.push(type))
+    await take([fresh()])
+    await receiver.untilAlerts(1)
+    expect(receiver.wrong).toEqual([])
+    const [waiting] = revocations.list()
+    expect(waiting).toMatchObject({ state: 'waiting', agent: AGENT })
+    const dry = await revocations.dryRun(waiting!.id)
+    // The receiver is busy once; the second try is the same request.
+    statuses = [503]
+    await revocations.approve(waiting!.id, 'alice')
+    await expect.poll(() => calls.length, { timeout: 30_000 }).toBe(2)
+    expect(new Set(calls.map(({ id }) => id))).toEqual(new Set([`rev_${waiting!.id}`]))
+    for (const { body } of calls) expect(body).toEqual(JSON.parse(dry.body))
+    await expect.poll(() => revocations.list()[0]!.state, { timeout: 30_000 }).toBe('called')
+    expect(desk.alerts({ limit: 10 })).toHaveLength(1)
+    expect(new Set(types)).toEqual(new Set(['alert', 'delivery', 'revocation']))
+    // Neither the secret, nor a URL with one in it, stands anywhere that is shown.
+    const shown = JSON.stringify([logged, hub.since(0), desk.endpoints(), revocations.list()])
+    for (const secret of [SECRET, 's3cr3t']) expect(shown).not.toContain(secret)
+  })
+
+  test('goes on where it was: the same findings again are nothing new', async () => {
+    const events = [fresh()]
+    await (await open('observe', silent)).take(events)
+    await receiver.untilAlerts(1)
+    await response!.close()
+    const again = await open('observe', silent)
+    await again.take(events)
+    expect([again.desk.alerts({ limit: 10 }).length, again.revocations.list().length]).toEqual([
+      1, 1,
+    ])
+    expect(receiver.effects.size).toBe(1)
+  })
+
+  test('of one directory there is one', async () => {
+    await open('observe', silent)
+    const second = openResponse(settings('observe'), {
+      ...{ directory, version: '1', log: () => {} },
+      activity: () => Promise.resolve(silent),
+    })
+    await expect(second).rejects.toMatchObject({ kind: 'in_use' })
+  })
+})
