@@ -2,11 +2,12 @@
 // what died. It is a consumer group of its own, so it takes nothing from anybody.
 
 import { type Admin, Kafka, logLevel } from 'kafkajs'
-import { CHUNK_STREAM, type Claim, DEAD_STREAM } from '../../src/bus/bus.ts'
+import { ALERT_STREAM, CHUNK_STREAM, type Claim, DEAD_STREAM } from '../../src/bus/bus.ts'
 import { type DeadLetter, decodeDeadLetter } from '../../src/bus/dead-letter.ts'
 import { KafkaSource } from '../../src/bus/kafka-source.ts'
 import { type ChunkHeader, decodeChunk } from '../../src/chunk.ts'
 import { sha256Hex } from '../../src/hash.ts'
+import { decodeFindings, type FindingEvent } from '../../src/respond/finding.ts'
 import { eachClaim } from '../bus/contract.ts'
 
 /** The group that `bailiwick worker` joins. */
@@ -31,6 +32,7 @@ export class BusWatch {
   readonly messages = new Map<string, SeenMessage>()
   /** Dead letters by id: the same one may be written again. */
   readonly dead = new Map<string, SeenDead>()
+  readonly #brokers: readonly string[]
   readonly #admin: Admin
   readonly #sources: KafkaSource[] = []
   readonly #reading: Promise<void>[] = []
@@ -46,18 +48,19 @@ export class BusWatch {
     })
     const admin = kafka.admin()
     await admin.connect()
-    const watch = new BusWatch(admin)
-    await watch.#follow(brokers, CHUNK_STREAM, ({ partition, offset, bytes }) => {
+    const watch = new BusWatch(brokers, admin)
+    await watch.#follow(CHUNK_STREAM, ({ partition, offset, bytes }) => {
       watch.messages.set(`${partition}:${offset}`, { header: headerOf(bytes) })
     })
-    await watch.#follow(brokers, DEAD_STREAM, ({ bytes }) => {
+    await watch.#follow(DEAD_STREAM, ({ bytes }) => {
       const dead = decodeDeadLetter(bytes)
       watch.dead.set(dead.letter.id, { letter: dead.letter, sha256: sha256Hex(dead.bytes) })
     })
     return watch
   }
 
-  private constructor(admin: Admin) {
+  private constructor(brokers: readonly string[], admin: Admin) {
+    this.#brokers = brokers
     this.#admin = admin
   }
 
@@ -105,6 +108,17 @@ export class BusWatch {
     }
   }
 
+  /** Every finding that stands in the stream of alerts now, as often as it stands there. To be asked once. */
+  async findings(): Promise<FindingEvent[]> {
+    const found: FindingEvent[] = []
+    const ends = await this.ends(ALERT_STREAM)
+    await this.#follow(ALERT_STREAM, ({ bytes }) => {
+      found.push(...decodeFindings(bytes))
+    })
+    await this.seen(ALERT_STREAM, ends)
+    return found
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#sources.map((source) => source.close()))
     await Promise.all(this.#reading)
@@ -112,11 +126,10 @@ export class BusWatch {
   }
 
   async #follow(
-    brokers: readonly string[],
     stream: string,
     take: (message: { partition: number; offset: bigint; bytes: Uint8Array }) => void,
   ): Promise<void> {
-    const settings = { brokers, clientId: 'watch', inFlightBytes: IN_FLIGHT_BYTES }
+    const settings = { brokers: this.#brokers, clientId: 'watch', inFlightBytes: IN_FLIGHT_BYTES }
     const source = await KafkaSource.open(
       { ...settings, topic: stream, groupId: `watch-${stream}` },
       () => {},

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { type FaultRow, keptRows, skippedRow, tableText } from './fault-table.ts'
+import { setFaults } from './judge.ts'
 
 const row = (fault: string, over: Partial<FaultRow> = {}): FaultRow => ({
   fault,
@@ -46,4 +47,12 @@ test('rows are kept in a file, the latest of each fault that was tried counts, a
     '| 2 faults |     7 | 2,000 |       0 |       1 |       0 | ≤ 2.3      |           |         | 1 of 2 hold               |            |',
   ])
   rmSync(directory, { recursive: true })
+})
+
+test('findings that were stored and not told, or told of nothing, are a fault', () => {
+  const set = (...findings: string[]) => new Set(findings)
+  expect(setFaults(set('a', 'b'), set('b', 'a'))).toEqual([])
+  expect(setFaults(set('a', 'b', 'c'), set('c'))).toEqual(['I4: 2 findings were not told: a'])
+  expect(setFaults(set('a'), set('a', 'x'))).toEqual(['I4: 1 were told of nothing: x'])
+  expect(setFaults(set(), set())).toEqual(['I4: there are no findings, so nothing is shown'])
 })

@@ -40,6 +40,7 @@ export async function judge(arena: Arena, known: Known, trial: Trial): Promise<F
     ...(await chunkFaults(store)),
     ...(await viewFaults(store)),
     ...(await deadFaults(arena, trial.poison ?? [])),
+    ...(await toldFaults(arena)),
     ...(await auditFaults(store)),
     ...endFaults([...arena.sensors, ...arena.workers]),
   ]
@@ -57,7 +58,7 @@ export async function judge(arena: Arena, known: Known, trial: Trial): Promise<F
       ? {}
       : { arrivalsPerSecond: trial.arrivalsPerSecond }),
     faults,
-    invariants: 'I1 I2 I3 I7 I8, views, audit',
+    invariants: 'I1 I2 I3 I4 I7 I8, views, audit',
   }
   keepRow(row)
   return row
@@ -93,6 +94,35 @@ async function deadFaults(arena: Arena, sent: readonly Poison[]): Promise<string
   if (Number(noted?.letters) !== arena.watch.dead.size)
     faults.push(`I7: ${noted?.letters} dead letters are noted, ${arena.watch.dead.size} are there`)
   return faults
+}
+
+/**
+ * I4: each finding that is stored was told to whoever acts on findings, at least once and always under the same ids, and
+ * none that is not stored. That the stored ones are those of the input is for the oracle to say.
+ */
+async function toldFaults(arena: Arena): Promise<string[]> {
+  const stored = await askRows<{ finding: string }>(
+    arena.store,
+    `SELECT concat(toString(flow_id), ' ', side, ' ', toString(ruling), ' ', kind, ' ', rule, ' ', toString(alert_id),
+       ' ', toString(chunk_id), ':', toString(row)) AS finding FROM findings`,
+  )
+  const told = (await arena.watch.findings()).map(
+    (one) =>
+      `${one.flowId} ${one.side} ${one.ruling} ${one.kind} ${one.rule} ${one.alertId} ${one.chunkId}:${one.row}`,
+  )
+  return setFaults(new Set(stored.map(({ finding }) => finding)), new Set(told))
+}
+
+/** What is stored and was not told, and what was told and is not stored, in words. */
+export function setFaults(stored: ReadonlySet<string>, told: ReadonlySet<string>): string[] {
+  const silent = [...stored].filter((finding) => !told.has(finding))
+  const foreign = [...told].filter((finding) => !stored.has(finding))
+  const nothing = stored.size === 0 ? ['I4: there are no findings, so nothing is shown'] : []
+  return [
+    ...nothing,
+    ...(silent.length > 0 ? [`I4: ${silent.length} findings were not told: ${silent[0]}`] : []),
+    ...(foreign.length > 0 ? [`I4: ${foreign.length} were told of nothing: ${foreign[0]}`] : []),
+  ]
 }
 
 /** The auditor, which knows nothing of the oracle, finds no difference either. */
