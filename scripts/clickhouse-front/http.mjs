@@ -4,12 +4,13 @@
 
 import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { open, rm, stat } from 'node:fs/promises'
+import { open, readFile, rm, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createBrotliDecompress, createGunzip, createInflate, gzipSync } from 'node:zlib'
 import { answerOf, FrontError } from './errors.mjs'
+import { boundaryOf, readForm } from './form.mjs'
 import { HEAD_BYTES_MAX, readStatement } from './statement.mjs'
 
 const BODY_BYTES_MAX = 1 << 30
@@ -65,6 +66,7 @@ export function requestHandler(engine, faults, account) {
       response.setHeader('X-ClickHouse-Query-Id', queryId)
       checkAccount(request, url, account)
       await receive(request, body)
+      await takeForm(request, url, body)
       await answer(request, response, { engine, faults, url, body })
     } catch (error) {
       if (response.headersSent || response.destroyed) return void response.destroy()
@@ -138,6 +140,18 @@ async function receive(request, file) {
     },
     createWriteStream(file, { flags: 'wx', mode: 0o600 }),
   ])
+}
+
+/** What a form in the body says is as if it stood in the URL. */
+async function takeForm(request, url, body) {
+  const boundary = boundaryOf(request.headers['content-type'] ?? '')
+  if (boundary === undefined) return
+  const { size } = await stat(body)
+  if (size > QUERY_BYTES_MAX)
+    throw new FrontError(298, 'QUERY_IS_TOO_LARGE', `The form exceeds ${QUERY_BYTES_MAX} bytes`)
+  for (const [name, value] of readForm(await readFile(body), boundary))
+    url.searchParams.set(name, value)
+  await truncate(body)
 }
 
 /** Runs what the request asks for and answers. */

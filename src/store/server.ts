@@ -81,6 +81,8 @@ class ServerEngine implements Engine {
       application: 'bailiwick',
       ...(target.ca === undefined ? {} : { tls: { ca_cert: Buffer.from(target.ca) } }),
       request_timeout: patience.request,
+      // Long lists go in the body: a proxy, or any server but ClickHouse, refuses long URLs without a word.
+      use_multipart_params_auto: true,
       // What goes wrong is thrown and told once, by whoever asked.
       log: { level: ClickHouseLogLevel.OFF },
     }

@@ -130,7 +130,7 @@ export function errorCode(error: unknown): number | string | undefined {
 export function storeError(error: unknown, address: string, doing: string): StoreError {
   if (error instanceof StoreError) return error
   const code = errorCode(error)
-  const words = error instanceof Error ? firstLine(error.message) : String(error)
+  const words = wordsOf(error)
   const options = { cause: error, code: typeof code === 'number' ? code : undefined }
   if (typeof code === 'string' && NETWORK_CODES.has(code))
     return new StoreUnreachableError(
@@ -176,7 +176,14 @@ export function storeError(error: unknown, address: string, doing: string): Stor
   return new StoreError(`${doing} failed at ${address} (code ${code}): ${words}`, options)
 }
 
-function firstLine(text: string): string {
-  const end = text.indexOf('\n')
-  return (end < 0 ? text : text.slice(0, end)).slice(0, 500)
+/** What an error says, in one line. An answer that is an error and has no body is one without words. */
+function wordsOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const line = (/\S.*/.exec(text)?.[0] ?? '').slice(0, 500)
+  if (line !== '') return line
+  if (error instanceof AggregateError && error.errors.length > 0) return wordsOf(error.errors[0])
+  if (error instanceof Error && error.cause !== undefined) return wordsOf(error.cause)
+  const code = errorCode(error)
+  const told = code === undefined ? '' : ` (${code})`
+  return `it was refused without a word${told}: see the log of the ClickHouse server, and of a proxy before it`
 }

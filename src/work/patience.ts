@@ -2,11 +2,14 @@
 // worker says meanwhile that it is not ready and why. Only what waiting cannot mend is thrown.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { StoreUnreachableError } from '../store/store-error.ts'
 import { printable } from '../wire-text.ts'
 import { storeTroubleOf } from './store-trouble.ts'
 
 /** Pauses between tries, in milliseconds; the last one again and again. */
 const PAUSES = [250, 500, 1000, 2000, 5000, 10_000]
+/** Where nobody answers at all: to ask costs nothing, and arrivals pile up. */
+const NOBODY_PAUSES = [250, 500, 1000]
 /** Where the store says that it has too many parts: merges need time. */
 const SLOWER_PAUSES = [1000, 2000, 5000, 10_000, 20_000, 30_000]
 /** How long slices stay larger after that. */
@@ -17,6 +20,8 @@ export interface PatienceParts {
   clock: () => number
   /** Told of every failure that is waited for, and of the first success after one. */
   tell: (trouble: string | undefined) => void
+  /** Resolves after so many milliseconds. @throws the signal's reason */
+  pause?: (millis: number, signal: AbortSignal) => Promise<void>
 }
 
 export class Patience {
@@ -26,10 +31,14 @@ export class Patience {
   answeredAt: number | undefined
   retries = 0
   readonly #parts: PatienceParts
+  readonly #pause: NonNullable<PatienceParts['pause']>
   #slowUntil = Number.NEGATIVE_INFINITY
+  /** Those who wait for a store that did not answer: whoever is answered first ends their pauses. */
+  readonly #waiting = new Set<AbortController>()
 
   constructor(parts: PatienceParts) {
     this.#parts = parts
+    this.#pause = parts.pause ?? pause
   }
 
   /** The store asked for fewer and larger inserts not long ago. */
@@ -49,16 +58,34 @@ export class Patience {
         const answer = await work()
         this.answeredAt = this.#parts.clock()
         this.#say(undefined)
+        for (const waiting of this.#waiting) waiting.abort()
         return answer
       } catch (error) {
         const trouble = storeTroubleOf(error)
         if (trouble !== 'wait' && trouble !== 'slower') throw error
         this.retries++
         this.#say(printable((error as Error).message))
-        if (trouble === 'slower') this.#slowUntil = this.#parts.clock() + SLOW_MILLIS
-        const pauses = trouble === 'slower' ? SLOWER_PAUSES : PAUSES
-        await pause(pauses[Math.min(tries, pauses.length - 1)]!, signal)
+        if (trouble === 'slower') {
+          this.#slowUntil = this.#parts.clock() + SLOW_MILLIS
+          await this.#pause(nth(SLOWER_PAUSES, tries), signal)
+        } else {
+          const nobody = error instanceof StoreUnreachableError
+          await this.#untilAnswered(nth(nobody ? NOBODY_PAUSES : PAUSES, tries), signal)
+        }
       }
+    }
+  }
+
+  /** A pause that ends when somebody else is answered. @throws the signal's reason */
+  async #untilAnswered(millis: number, signal: AbortSignal): Promise<void> {
+    const answered = new AbortController()
+    this.#waiting.add(answered)
+    try {
+      await this.#pause(millis, AbortSignal.any([signal, answered.signal]))
+    } catch {
+      signal.throwIfAborted()
+    } finally {
+      this.#waiting.delete(answered)
     }
   }
 
@@ -68,6 +95,9 @@ export class Patience {
     this.#parts.tell(trouble)
   }
 }
+
+const nth = (pauses: readonly number[], tries: number) =>
+  pauses[Math.min(tries, pauses.length - 1)]!
 
 /** @throws the signal's reason when it is aborted */
 export async function pause(millis: number, signal: AbortSignal): Promise<void> {

@@ -89,6 +89,23 @@ test('parameters are values, never part of the text', async () => {
   ).toEqual([{ x: hostile, y: [1, 2] }])
 })
 
+test('parameters that are too long for a URL come as a form', async () => {
+  const long = Array.from({ length: 3000 }, (_, i) => `é'\r\n--${i}`)
+  const asked = { query: 'SELECT {x:Array(String)} AS x', query_params: { x: long } }
+  const form = { ...asked, format: 'JSONEachRow', use_multipart_params_auto: true } as const
+  expect(await (await client.query(form)).json()).toEqual([{ x: long }])
+  // Nor does any other server take such a URL, and this one says nothing.
+  await expect(client.query(asked)).rejects.toThrow(/^$/)
+})
+
+test.each(['', '--b\r\n', '--b\r\nno name\r\n--b--', 'x--b--'])(
+  'a form that is none is refused: %j',
+  async (body) => {
+    const answer = await asked('', body, { 'Content-Type': 'multipart/form-data; boundary=b' })
+    expect([answer.status, answer.headers.get('x-clickhouse-exception-code')]).toEqual([400, '36'])
+  },
+)
+
 test('settings are of one request alone, unless a session is named', async () => {
   const setting = "SELECT getSetting('max_result_rows')"
   expect((await asked('max_result_rows=7', setting)).text).toBe('7\n')

@@ -111,6 +111,14 @@ describe('a server', () => {
     await next.kill('SIGKILL')
   }, 60_000)
 
+  test('is asked for very many things at once: URLs have an end', async () => {
+    const store = await openStore(target())
+    const origins = Array.from({ length: 1000 }, (_, i) => `vpc/${i}/${'é'.repeat(100)}`)
+    expect(await store.query('origin_lanes', { origins })).toEqual([])
+    expect(await store.query('origin_watermarks', { origins, lanes: 64 })).toEqual([])
+    await store.close()
+  })
+
   test('refuses what a query should not do: the reader can only read', async () => {
     const engine = await openServer(target())
     const writing = engine.select('CREATE TABLE x (a UInt8) ENGINE = Memory', {})

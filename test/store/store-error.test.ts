@@ -25,6 +25,20 @@ test('errors are told apart by code, not by words', () => {
   expect(told('thrown text').message).toBe('inserting: thrown text')
 })
 
+test('every failure has words', () => {
+  const silent =
+    'inserting: it was refused without a word: see the log of the ClickHouse server, and of a proxy before it'
+  expect(told(new Error('')).message).toBe(silent)
+  expect(told('').message).toBe(silent)
+  expect(told(failure('HPE_ODD', '')).message).toMatch('without a word (HPE_ODD): see')
+  expect(told(failure('62', ' \n')).message).toMatch('(code 62): it was refused without a word')
+  expect(told(new Error('\r\n\nlate words\nmore')).message).toBe('inserting: late words')
+  expect(told(new Error('', { cause: new Error('why') })).message).toBe('inserting: why')
+  expect(told(new AggregateError([new Error('first'), new Error('second')])).message).toBe(
+    'inserting: first',
+  )
+})
+
 test('what may go away by itself may be tried again', () => {
   expect([252, 241, 159, 425].map((code) => told(failure(code)).retriable)).toEqual([
     true,
