@@ -3,8 +3,8 @@
 // not hold together is never continued.
 
 import path from 'node:path'
-import { BusFault } from '../bus/bus.ts'
-import { type Disk, type DiskFile, NODE_DISK, readWhole } from '../bus/disk.ts'
+import { BusError, BusFault } from '../bus/bus.ts'
+import { type Disk, type DiskFile, isNoSpace, NODE_DISK, readWhole } from '../bus/disk.ts'
 import {
   AUDIT_START,
   type AuditEntry,
@@ -17,10 +17,21 @@ import {
 export const AUDIT_NAME = 'audit.log'
 /** Largest log: about half a million records. */
 export const AUDIT_BYTES_MAX = 256 << 20
+/** Milliseconds between tries while the disk is full. */
+const FULL_RETRY_MILLIS = 250
+const LINE_FEED = 0x0a
 
 /** The log cannot be continued; the message says why and the cure. */
 export class AuditBroken extends Error {
   override readonly name = 'AuditBroken'
+}
+
+/** There is no room on the disk now: nothing was added. */
+export class AuditWaits extends Error {
+  override readonly name = 'AuditWaits'
+  constructor() {
+    super('the audit log cannot be written now: no space left on the disk')
+  }
 }
 
 export class AuditLog {
@@ -29,17 +40,24 @@ export class AuditLog {
   #head: AuditHead
   /** Records follow each other. */
   #last: Promise<unknown> = Promise.resolve()
+  #closed = false
+  #hurried = false
+  #fault: BusFault | undefined
+  #waits = false
+  /** Bytes behind the end that a crash left; only while it is opened. */
+  #torn: number
 
-  private constructor(file: DiskFile, length: number, head: AuditHead) {
+  private constructor(file: DiskFile, length: number, head: AuditHead, torn = 0) {
     this.#file = file
     this.#length = length
     this.#head = head
+    this.#torn = torn
   }
 
   /**
    * Opens the log of a directory, which is made if it is not there.
    * @param take is given every record that is in it, in order
-   * @throws AuditBroken · whatever the disk says
+   * @throws AuditBroken · AuditWaits · whatever the disk says
    */
   static async open(
     directory: string,
@@ -56,69 +74,116 @@ export class AuditLog {
     }
     if (bytes.length > AUDIT_BYTES_MAX)
       throw new AuditBroken(`${name} is full: move it away and keep it; a new one is begun then`)
-    const { head, broken, torn } = checkAudit(bytes.toString('utf8'), take)
+    // By bytes: what was cut off may end within a character.
+    const length = bytes.lastIndexOf(LINE_FEED) + 1
+    const { head, broken } = checkAudit(bytes.toString('utf8', 0, length), take)
     if (broken !== undefined)
       throw new AuditBroken(
         `${name}:${broken.line} ${broken.problem}: keep the file, find out who did it, and move it away to begin a new one`,
       )
-    const file = await disk.open(name, 'change')
-    const length = bytes.length - torn
-    if (torn > 0) {
-      await file.truncate(length)
-      await file.sync()
+    const torn = bytes.length - length
+    const log = new AuditLog(await disk.open(name, 'change'), length, head, torn)
+    try {
+      if (torn > 0) take(await log.#cut(torn))
+    } catch (error) {
+      await log.close()
+      throw error
     }
-    const log = new AuditLog(file, length, head)
-    if (torn > 0)
-      take(
-        await log.append({
-          at: Date.now(),
-          actor: 'system',
-          action: 'audit.torn',
-          subject: AUDIT_NAME,
-          detail: { bytes: torn },
-        }),
-      )
     return log
+  }
+
+  /** Takes an unfinished record off. That it was there is written over it first, so that this is never forgotten. */
+  async #cut(torn: number): Promise<AuditRecord> {
+    const record = await this.append(
+      {
+        at: Date.now(),
+        actor: 'system',
+        action: 'audit.torn',
+        subject: AUDIT_NAME,
+        detail: { bytes: torn },
+      },
+      false,
+    )
+    this.#torn = 0
+    await this.#file.truncate(this.#length)
+    await this.#file.sync()
+    return record
   }
 
   get head(): AuditHead {
     return this.#head
   }
 
+  /** True while records wait for room on the disk. */
+  get waits(): boolean {
+    return this.#waits
+  }
+
   /**
    * Adds a record; durable when it resolves.
-   * @throws BusFault if the disk did not keep it: the process must end · what a full disk says: nothing was added
+   * @param patient waits while the disk is full
+   * @throws BusFault if the disk did not keep it: the process must end · AuditBroken if the log is full ·
+   * AuditWaits for who is not patient, or after `hurry` · BusError `closed`
    */
-  append(entry: AuditEntry): Promise<AuditRecord> {
-    const adding = this.#last.then(() => this.#append(entry))
+  append(entry: AuditEntry, patient = true): Promise<AuditRecord> {
+    // Who is patient waits before it, for as long as it takes.
+    if (!patient && this.#waits) return Promise.reject(new AuditWaits())
+    const adding = this.#last.then(() => this.#append(entry, patient))
     this.#last = adding.catch(() => {})
     return adding
   }
 
-  async #append(entry: AuditEntry): Promise<AuditRecord> {
+  async #append(entry: AuditEntry, patient: boolean): Promise<AuditRecord> {
     const { line, head } = auditLine(this.#head, entry)
     const bytes = Buffer.from(line)
     if (this.#length + bytes.length > AUDIT_BYTES_MAX)
       throw new AuditBroken('the audit log is full: move it away and keep it')
-    try {
-      await this.#file.write([bytes], this.#length)
-    } catch (error) {
-      // What was written of it lies behind the end, and the next record is written over it.
-      await this.#file.truncate(this.#length)
-      throw error
+    while (!(await this.#written(bytes))) {
+      if (!patient || this.#hurried) throw new AuditWaits()
+      this.#waits = true
+      await new Promise((resolve) => setTimeout(resolve, FULL_RETRY_MILLIS))
     }
-    try {
-      await this.#file.sync()
-    } catch (error) {
-      throw new BusFault('the disk did not keep an audit record', { cause: error })
-    }
+    this.#waits = false
     const prev = this.#head.hash
     this.#length += bytes.length
     this.#head = head
     return { ...entry, seq: head.seq, prev, hash: head.hash }
   }
 
+  /** False where the disk has no room: then the log is as it was. */
+  async #written(bytes: Buffer): Promise<boolean> {
+    if (this.#fault !== undefined) throw this.#fault
+    if (this.#closed) throw new BusError('closed', 'the audit log is closed')
+    try {
+      if (!(await this.#fits(bytes))) return false
+      await this.#file.sync()
+      return true
+    } catch (cause) {
+      // Never tried again: the kernel may have dropped the pages and forgotten the error.
+      this.#fault = new BusFault('the disk did not keep an audit record', { cause })
+      throw this.#fault
+    }
+  }
+
+  async #fits(bytes: Buffer): Promise<boolean> {
+    try {
+      await this.#file.write([bytes], this.#length)
+      return true
+    } catch (error) {
+      if (!isNoSpace(error)) throw error
+      // What was written of it lies behind the end, where nothing may be found after a crash.
+      await this.#file.truncate(this.#length + this.#torn)
+      return false
+    }
+  }
+
+  /** Nobody waits for room on the disk any more. */
+  hurry(): void {
+    this.#hurried = true
+  }
+
   async close(): Promise<void> {
+    this.#closed = true
     await this.#last
     await this.#file.close()
   }

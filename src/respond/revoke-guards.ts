@@ -3,6 +3,8 @@
 // Pure: time comes in.
 
 import type { FindingEvent } from './finding.ts'
+import type { Revocation } from './revoke-book.ts'
+import type { RevocationState } from './revoke-desk.ts'
 import { matchesAgent, type RevocationPart } from './revoke-settings.ts'
 
 /** Which guard withheld it; stable words, for counters. */
@@ -55,4 +57,35 @@ export function capReached(
   now: number,
 ): boolean {
   return calledAt.filter((at) => at > now - HOUR).length >= settings.per_hour
+}
+
+/**
+ * What keeps a revocation that was agreed to from being called now, though it might have been when it was: time went by,
+ * settings changed, a process died in between. A person's yes holds until the deadline; where nobody was asked, the
+ * evidence must be fresh.
+ * @param begun the process before had noted that it calls, and died: whether it did is not known
+ * @returns the state that it takes instead, with words for people; undefined if it may be called
+ */
+export function callWithheld(
+  revocation: Revocation,
+  settings: RevocationPart,
+  now: number,
+  begun = false,
+): { state: RevocationState; detail: string } | undefined {
+  const unknown = begun ? '; whether the API was called before is not known' : ''
+  if (matchesAgent(settings.protected, revocation.agent))
+    return { state: 'blocked', detail: `the agent is protected now${unknown}` }
+  if (settings.mode === 'observe')
+    return { state: 'blocked', detail: `nothing is called in mode observe${unknown}` }
+  if (now > revocation.deadline)
+    return begun
+      ? { state: 'failed', detail: `its time is over${unknown}` }
+      : { state: 'expired', detail: 'its time was over before the call' }
+  if (revocation.decidedBy !== undefined) return undefined
+  const late = isLate(revocation.finding, settings, now)
+  if (!late && settings.mode === 'auto') return undefined
+  const why = late
+    ? 'the evidence is too old to act on it unasked'
+    : 'a person is asked now before anything is called'
+  return begun ? { state: 'failed', detail: `${why}${unknown}` } : { state: 'waiting', detail: why }
 }

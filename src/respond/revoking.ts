@@ -2,21 +2,16 @@
 // step is in the audit log before it is taken; after a call the agent's flows are watched, because an API that answers 200
 // has not necessarily done anything.
 
-import { BusFault } from '../bus/bus.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { failpoint } from '../failpoint.ts'
 import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
 import type { AuditHead } from './audit-chain.ts'
-import { AuditLog } from './audit-log.ts'
+import { AuditBroken } from './audit-log.ts'
 import type { FindingEvent } from './finding.ts'
 import type { Hub } from './hub.ts'
-import {
-  actionOf,
-  OPEN_STATES,
-  type Revocation,
-  RevocationBook,
-  revocationId,
-} from './revoke-book.ts'
+import { OPEN_STATES, type Revocation, type RevocationBook, revocationId } from './revoke-book.ts'
 import type { CallOutcome } from './revoke-call.ts'
+import { CallCap } from './revoke-cap.ts'
 import {
   type RevocationDesk,
   RevocationRefused,
@@ -25,23 +20,19 @@ import {
   type RevocationView,
 } from './revoke-desk.ts'
 import {
-  capReached,
+  callWithheld,
   endpointFor,
   isLate,
   type RevocationGuard,
   withheldBy,
 } from './revoke-guards.ts'
+import { RevocationRecords } from './revoke-records.ts'
 import { matchesAgent, type RevocationPart } from './revoke-settings.ts'
 import { fillTemplate, templateValues } from './revoke-template.ts'
 import { revocationSamples, viewOf } from './revoke-view.ts'
+import { type Activity, silentFrom, watchVerdict } from './revoke-watch.ts'
 
-/** What is known of whether an agent still talks. */
-export interface Activity {
-  /** The latest end of a flow that is judged as the agent's, microseconds; undefined if there was none since. */
-  lastSeen: number | undefined
-  /** Up to when sensors have told anything at all, microseconds. */
-  watchedUntil: number
-}
+export type { Activity } from './revoke-watch.ts'
 
 export interface RevokingParts {
   directory: string
@@ -57,6 +48,8 @@ export interface RevokingParts {
   ) => Promise<CallOutcome>
   activity: (agent: string, sinceMicros: number) => Promise<Activity>
   now?: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  steady?: () => number
   /** Pause between two looks, and between the tries of a call. */
   pauses?: { lookMillis: number; retryMillis: readonly number[] }
 }
@@ -68,48 +61,61 @@ const CALL_MILLIS = 15_000
 export class Revoking implements RevocationDesk, Observed {
   readonly #parts: RevokingParts
   readonly #book: RevocationBook
-  readonly #audit: AuditLog
+  readonly #records: RevocationRecords
   readonly #now: () => number
   readonly #stop = new AbortController()
   readonly #withheld = new Map<RevocationGuard, number>()
   /** Works that are under way, by id of the revocation. */
   readonly #works = new Map<string, Promise<void>>()
+  /** Those that a person decides about in this moment. */
+  readonly #deciding = new Set<string>()
+  readonly #cap: CallCap
   #settings: RevocationPart
   #timer: NodeJS.Timeout | undefined
-  #fault: unknown
+  /** What was last said of each revocation that does not get on. */
+  readonly #said = new Map<string, string>()
   /** Findings are taken one batch after the other: two must not ask for the same. */
   #taking: Promise<unknown> = Promise.resolve()
 
   /** @throws AuditBroken if the audit log cannot be continued · whatever the disk says */
   static async open(parts: RevokingParts): Promise<Revoking> {
-    const book = new RevocationBook()
-    const audit = await AuditLog.open(parts.directory, (record) => book.take(record))
-    return new Revoking(parts, book, audit)
+    const { directory, hub, now = Date.now } = parts
+    return new Revoking(parts, await RevocationRecords.open(directory, hub, now))
   }
 
-  private constructor(parts: RevokingParts, book: RevocationBook, audit: AuditLog) {
+  private constructor(parts: RevokingParts, records: RevocationRecords) {
     this.#parts = parts
     this.#settings = parts.settings
-    this.#book = book
-    this.#audit = audit
+    this.#records = records
+    this.#book = records.book
     this.#now = parts.now ?? Date.now
+    this.#cap = new CallCap(records.book.calledAt, parts.steady ?? (() => performance.now()))
     this.#wake()
   }
 
   /** The end of the audit log, to be kept elsewhere, too. */
   get head(): AuditHead {
-    return this.#audit.head
+    return this.#records.head
+  }
+
+  /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
+  get ended(): Promise<void> {
+    return this.#records.ended
   }
 
   reload(settings: RevocationPart): void {
     this.#settings = settings
   }
 
-  /** Takes findings; what they ask for is durable when it resolves. The same ones again ask for nothing. */
+  /**
+   * Takes findings; what they ask for is durable when it resolves, which waits while the disk is full. The same ones
+   * again ask for nothing. Where the audit log has come to its end nothing is asked for, and `readiness` says so.
+   * @throws BusFault
+   */
   take(events: readonly FindingEvent[]): Promise<void> {
     const taking = this.#taking.then(async () => {
-      this.#throwFault()
-      for (const event of events) await this.#consider(event)
+      if (this.#records.fault !== undefined) throw this.#records.fault
+      for (const event of events) if (this.#records.full === '') await this.#consider(event)
     })
     this.#taking = taking.catch(() => {})
     return taking
@@ -126,13 +132,20 @@ export class Revoking implements RevocationDesk, Observed {
     const now = this.#now()
     const { mode } = this.#settings
     const { state, detail } = this.#firstState(finding, now)
-    await this.#record(id, state, 'system', {
-      finding,
-      endpoint: endpointFor(this.#settings, finding.agent)?.name ?? '',
-      mode,
-      deadline: now + this.#settings.approval_seconds * 1000,
-      ...(detail !== '' && { detail }),
-    })
+    try {
+      await this.#records.step(id, state, {
+        finding,
+        endpoint: endpointFor(this.#settings, finding.agent)?.name ?? '',
+        mode,
+        deadline: now + this.#settings.approval_seconds * 1000,
+        ...(detail !== '' && { detail }),
+      })
+    } catch (error) {
+      // Alerts go on without it: the log has come to its end, or the texts of the finding are longer than a record.
+      if (!(error instanceof AuditBroken || error instanceof RangeError)) throw error
+      const alert = finding.alertId
+      this.#parts.log('error', 'not considered for revocation', { alert, why: error.message })
+    }
     this.#wake()
   }
 
@@ -144,16 +157,11 @@ export class Revoking implements RevocationDesk, Observed {
     if (this.killed()) return { state: 'waiting', detail: 'the kill switch is on' }
     if (isLate(finding, this.#settings, now))
       return { state: 'waiting', detail: 'the evidence is too old to act on it unasked' }
-    if (this.#capReached(now))
+    // Those that are approved and not called yet will be.
+    const ahead = this.#book.open().filter((one) => one.state === 'approved').length
+    if (this.#cap.reached(this.#settings, now, ahead))
       return { state: 'waiting', detail: 'the cap of calls an hour is reached' }
     return { state: 'approved', detail: '' }
-  }
-
-  #capReached(now: number): boolean {
-    // Those that are approved and not called yet will be.
-    const ahead = this.#book.open().filter(({ state }) => state === 'approved').length
-    const calls = [...this.#book.calledAt, ...Array.from({ length: ahead }, () => now)]
-    return capReached(calls, this.#settings, now)
   }
 
   list(): readonly RevocationView[] {
@@ -164,19 +172,39 @@ export class Revoking implements RevocationDesk, Observed {
     const found = this.#waiting(id)
     if (this.killed())
       throw new RevocationRefused('not_allowed', 'the kill switch is on: nothing is revoked')
+    if (this.#settings.mode === 'observe')
+      throw new RevocationRefused('not_allowed', 'nothing is called in mode observe')
     if (matchesAgent(this.#settings.protected, found.agent))
       throw new RevocationRefused('not_allowed', `${found.agent} is protected`)
-    if (capReached(this.#book.calledAt, this.#settings, this.#now()))
+    if (this.#cap.reached(this.#settings, this.#now()))
       throw new RevocationRefused('not_allowed', 'the cap of calls an hour is reached: later')
-    await this.#record(id, 'approved', who, {})
+    await this.#decide(id, 'approved', who, {})
     this.#wake()
     return viewOf(found)
   }
 
   async reject(id: string, who: string, why: string): Promise<RevocationView> {
     const found = this.#waiting(id)
-    await this.#record(id, 'rejected', who, { detail: why })
+    await this.#decide(id, 'rejected', who, { detail: why })
     return viewOf(found)
+  }
+
+  /** A decision of a person, who is not made to wait for a disk. */
+  async #decide(
+    id: string,
+    state: RevocationState,
+    who: string,
+    detail: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    // Two people at the same moment: the second finds the decision of the first.
+    if (this.#deciding.has(id))
+      throw new RevocationRefused('too_late', 'somebody else decides about it now')
+    this.#deciding.add(id)
+    try {
+      await this.#records.decision(id, state, who, detail)
+    } finally {
+      this.#deciding.delete(id)
+    }
   }
 
   #waiting(id: string): Revocation {
@@ -206,18 +234,17 @@ export class Revoking implements RevocationDesk, Observed {
   }
 
   async kill(on: boolean, who: string): Promise<void> {
-    if (on === this.#book.killed) return
-    await this.#note('revocation.kill_switch', who, 'all', { on })
+    await this.#records.kill(on, who)
     if (!on) this.#wake()
   }
 
   killed(): boolean {
-    return this.#book.killed
+    return this.#records.killed
   }
 
   /** Looks after everything that is open, now and then again. */
   #wake(): void {
-    if (this.#stop.signal.aborted) return
+    if (this.#stop.signal.aborted || this.#records.fault !== undefined) return
     clearTimeout(this.#timer)
     const open = this.#book.open()
     for (const revocation of open) {
@@ -227,6 +254,7 @@ export class Revoking implements RevocationDesk, Observed {
         .catch((error: unknown) => this.#failed(error, id))
         .finally(() => {
           this.#works.delete(id)
+          if (!OPEN_STATES.has(revocation.state)) this.#said.delete(id)
           if (OPEN_STATES.has(state) && revocation.state !== state) this.#wake()
         })
       this.#works.set(id, work)
@@ -241,7 +269,11 @@ export class Revoking implements RevocationDesk, Observed {
   }
 
   #failed(error: unknown, id: string): void {
-    if (error instanceof BusFault) this.#fault = error
+    if (this.#stop.signal.aborted || this.#records.fault !== undefined) return
+    const words = error instanceof Error ? error.message : String(error)
+    // The same is tried at each look; once said is enough.
+    if (this.#said.get(id) === words) return
+    this.#said.set(id, words)
     this.#parts.log('error', 'a revocation does not get on', { revocation: id, err: error })
   }
 
@@ -250,14 +282,14 @@ export class Revoking implements RevocationDesk, Observed {
     switch (revocation.state) {
       case 'waiting':
         if (now > revocation.deadline)
-          await this.#record(revocation.id, 'expired', 'system', {
+          await this.#records.step(revocation.id, 'expired', {
             detail: 'nobody decided in time',
           })
         return
       case 'approved':
         return await this.#begin(revocation, now)
       case 'calling':
-        return await this.#call(revocation)
+        return await this.#call(revocation, true)
       case 'called':
         return await this.#watch(revocation, now)
       default:
@@ -265,34 +297,44 @@ export class Revoking implements RevocationDesk, Observed {
   }
 
   async #begin(revocation: Revocation, now: number): Promise<void> {
-    const { id } = revocation
-    if (now > revocation.deadline)
-      return await this.#record(id, 'expired', 'system', {
-        detail: 'its time was over before the call',
-      })
-    if (this.killed() || capReached(this.#book.calledAt, this.#settings, now)) return
-    if (matchesAgent(this.#settings.protected, revocation.agent))
-      return await this.#record(id, 'blocked', 'system', { detail: 'the agent is protected now' })
-    await this.#record(id, 'calling', 'system', {})
-    await this.#call(revocation)
+    const withheld = callWithheld(revocation, this.#settings, now)
+    if (withheld !== undefined) return await this.#end(revocation, withheld)
+    if (this.killed()) return
+    const record = () => this.#records.step(revocation.id, 'calling', {})
+    if (await this.#cap.claim(this.#settings, now, record)) await this.#call(revocation, false)
   }
 
-  /** Calls until it is done. A process that died meanwhile calls again, under the same id. */
-  async #call(revocation: Revocation): Promise<void> {
-    const { id } = revocation
+  async #end(
+    { id }: Revocation,
+    { state, detail }: { state: RevocationState; detail: string },
+  ): Promise<void> {
+    await this.#records.step(id, state, { detail })
+  }
+
+  /**
+   * Calls until it is done. A process that died meanwhile calls again, under the same id, if it still may.
+   * @param begun by the process before
+   */
+  async #call(revocation: Revocation, begun: boolean): Promise<void> {
     let outcome: CallOutcome = { kind: 'failed', why: 'not called', final: false }
-    for (const pause of [0, ...this.#pauses.retryMillis]) {
+    for (const [tries, pause] of [0, ...this.#pauses.retryMillis].entries()) {
       if (!(await this.#pause(pause))) return
       if (this.killed())
-        return await this.#record(id, 'blocked', 'system', { detail: 'the kill switch is on' })
+        return await this.#end(revocation, { state: 'blocked', detail: 'the kill switch is on' })
+      const tried = begun || tries > 0
+      const withheld = callWithheld(revocation, this.#settings, this.#now(), tried)
+      if (tried && withheld !== undefined) return await this.#end(revocation, withheld)
       outcome = await this.#try(revocation)
       if (this.#stop.signal.aborted) return
       if (outcome.kind === 'done' || outcome.final) break
     }
     await failpoint('F10_send_ack')
-    if (outcome.kind === 'done')
-      await this.#record(id, 'called', 'system', { detail: `the API answered ${outcome.status}` })
-    else await this.#record(id, 'failed', 'system', { detail: outcome.why })
+    await this.#end(
+      revocation,
+      outcome.kind === 'done'
+        ? { state: 'called', detail: `the API answered ${outcome.status}` }
+        : { state: 'failed', detail: outcome.why },
+    )
   }
 
   async #try(revocation: Revocation): Promise<CallOutcome> {
@@ -310,68 +352,20 @@ export class Revoking implements RevocationDesk, Observed {
   /** False if the process shall end. */
   async #pause(millis: number): Promise<boolean> {
     const { signal } = this.#stop
-    if (millis > 0 && !signal.aborted)
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          clearTimeout(timer)
-          signal.removeEventListener('abort', done)
-          resolve()
-        }
-        const timer = setTimeout(done, millis)
-        signal.addEventListener('abort', done)
-      })
+    if (millis > 0) await sleep(millis, undefined, { signal }).catch(() => {})
     return !signal.aborted
   }
 
-  /** Looks whether the agent is silent. That nobody looked is no silence. */
   async #watch(revocation: Revocation, now: number): Promise<void> {
-    const { grace_seconds, watch_seconds } = this.#settings
-    const from = (revocation.calledAt ?? now) + grace_seconds * 1000
+    const from = silentFrom(revocation, this.#settings)
     if (now < from) return
-    const { lastSeen, watchedUntil } = await this.#parts.activity(revocation.agent, from * 1000)
-    if (lastSeen !== undefined && lastSeen > from * 1000)
-      return await this.#record(revocation.id, 'failed', 'system', {
-        detail: `the API said yes, and the agent still talks: last at ${new Date(lastSeen / 1000).toISOString()}`,
-      })
-    const until = from + watch_seconds * 1000
-    if (watchedUntil >= until * 1000)
-      return await this.#record(revocation.id, 'verified', 'system', {
-        detail: `silent for ${watch_seconds} s`,
-      })
-    // Sensors are late, or gone.
-    if (now > until + watch_seconds * 3000)
-      await this.#record(revocation.id, 'failed', 'system', {
-        detail: 'no sensor has told anything since: nobody knows whether the agent is silent',
-      })
-  }
-
-  async #record(
-    id: string,
-    state: RevocationState,
-    actor: string,
-    detail: Readonly<Record<string, unknown>>,
-  ): Promise<void> {
-    await this.#note(actionOf(state), actor, id, detail)
-    const revocation = this.#book.get(id)
-    if (revocation !== undefined) this.#parts.hub.publish('revocation', { ...viewOf(revocation) })
-  }
-
-  async #note(
-    action: string,
-    actor: string,
-    subject: string,
-    detail: Readonly<Record<string, unknown>>,
-  ): Promise<void> {
-    this.#book.take(await this.#audit.append({ at: this.#now(), actor, action, subject, detail }))
-  }
-
-  #throwFault(): void {
-    if (this.#fault !== undefined) throw this.#fault
+    const activity = await this.#parts.activity(revocation.agent, from * 1000)
+    const verdict = watchVerdict(revocation, this.#settings, activity, now)
+    if (verdict !== undefined) await this.#end(revocation, verdict)
   }
 
   readiness(): Readiness {
-    if (this.#fault === undefined) return { ready: true, reason: '' }
-    return { ready: false, reason: 'the audit log cannot be written: look at the disk' }
+    return this.#records.readiness()
   }
 
   samples(): Sample[] {
@@ -381,8 +375,10 @@ export class Revoking implements RevocationDesk, Observed {
   async close(): Promise<void> {
     this.#stop.abort()
     clearTimeout(this.#timer)
+    // What waits for room on a full disk is given up: the next process is given it again.
+    this.#records.hurry()
     await this.#taking
     await Promise.all(this.#works.values())
-    await this.#audit.close()
+    await this.#records.close()
   }
 }

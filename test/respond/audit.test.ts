@@ -131,6 +131,23 @@ describe('the log on disk', () => {
     expect(checkAudit(readFileSync(join(where, AUDIT_NAME), 'utf8')).broken).toBeUndefined()
   })
 
+  test('takes it off where it was cut within a character, and nothing of the record before', async () => {
+    const where = directory()
+    const first = await AuditLog.open(where, () => {})
+    await first.append(entry('größe'))
+    const { head } = first
+    await first.close()
+    const name = join(where, AUDIT_NAME)
+    const bytes = readFileSync(name)
+    const accent = bytes.indexOf(0xc3)
+    appendFileSync(name, bytes.subarray(0, accent + 1))
+    const second = await AuditLog.open(where, () => {})
+    await second.close()
+    const text = readFileSync(name, 'utf8')
+    expect(checkAudit(text)).toEqual({ head: second.head, torn: 0 })
+    expect(text.split('\n')[0]).toContain(head.hash)
+  })
+
   test('is not continued where it does not hold together', async () => {
     const where = directory()
     const text = chainOf([entry('a'), entry('b')])
@@ -167,12 +184,19 @@ describe('the log on disk', () => {
     })
     await log.append(entry('a'))
     fault = 'ENOSPC'
-    await expect(log.append(entry('b'))).rejects.toMatchObject({ code: 'ENOSPC' })
+    await expect(log.append(entry('b'), false)).rejects.toThrow('no space left')
+    const patient = log.append(entry('c'))
+    await expect.poll(() => log.waits).toBe(true)
+    // Who does not wait is told so at once, also while somebody does.
+    await expect(log.append(entry('b'), false)).rejects.toThrow('no space left')
     fault = ''
-    await log.append(entry('c'))
+    await patient
+    expect(log.waits).toBe(false)
     fault = 'EIO'
     await expect(log.append(entry('d'))).rejects.toMatchObject({ name: 'BusFault' })
     fault = ''
+    // What the disk may have forgotten is never written again as if nothing had happened.
+    await expect(log.append(entry('e'))).rejects.toMatchObject({ name: 'BusFault' })
     await log.close()
     const seen: string[] = []
     checkAudit(readFileSync(join(where, AUDIT_NAME), 'utf8'), ({ subject }) => seen.push(subject))

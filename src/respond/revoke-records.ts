@@ -1,0 +1,137 @@
+// What becomes of revocations, written down: each step goes to the audit log and, when it is durable there, into the book
+// that is folded from it and onto the live stream. Says how the log does.
+
+import { BusFault } from '../bus/bus.ts'
+import type { Readiness } from '../telemetry.ts'
+import type { AuditHead } from './audit-chain.ts'
+import { AuditBroken, AuditLog, AuditWaits } from './audit-log.ts'
+import type { Hub } from './hub.ts'
+import { actionOf, RevocationBook } from './revoke-book.ts'
+import { RevocationRefused, type RevocationState } from './revoke-desk.ts'
+import { viewOf } from './revoke-view.ts'
+
+type Detail = Readonly<Record<string, unknown>>
+
+export class RevocationRecords {
+  readonly book: RevocationBook
+  /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
+  readonly ended: Promise<void>
+  /** Why nothing more can be written, in words, if the log has come to its end. */
+  full = ''
+  fault: BusFault | undefined
+  readonly #audit: AuditLog
+  readonly #hub: Hub
+  readonly #now: () => number
+  /** The kill switch holds at once, whatever the disk says. */
+  #killing = false
+  #resolveEnd: () => void = () => {}
+  #rejectEnd: (error: unknown) => void = () => {}
+
+  /** @throws AuditBroken · AuditWaits · whatever the disk says */
+  static async open(directory: string, hub: Hub, now: () => number): Promise<RevocationRecords> {
+    const book = new RevocationBook()
+    const audit = await AuditLog.open(directory, (record) => book.take(record))
+    return new RevocationRecords(book, audit, hub, now)
+  }
+
+  private constructor(book: RevocationBook, audit: AuditLog, hub: Hub, now: () => number) {
+    this.book = book
+    this.#audit = audit
+    this.#hub = hub
+    this.#now = now
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolveEnd = resolve
+      this.#rejectEnd = reject
+    })
+    // Whoever waits for it hears of it; where nobody does, the next step says it.
+    this.ended.catch(() => {})
+  }
+
+  get head(): AuditHead {
+    return this.#audit.head
+  }
+
+  get killed(): boolean {
+    return this.#killing || this.book.killed
+  }
+
+  /** Notes a step; durable when it resolves, which waits while the disk is full. @throws BusFault · AuditBroken */
+  async step(id: string, state: RevocationState, detail: Detail): Promise<void> {
+    await this.#note(actionOf(state), 'system', id, detail, true)
+    this.#publish(id)
+  }
+
+  /** As `step`, for a person, who is not made to wait for a disk. @throws BusFault · RevocationRefused */
+  async decision(id: string, state: RevocationState, who: string, detail: Detail): Promise<void> {
+    try {
+      await this.#note(actionOf(state), who, id, detail, false)
+    } catch (error) {
+      throw refusal(error, '')
+    }
+    this.#publish(id)
+  }
+
+  /** @throws BusFault · RevocationRefused where that cannot be written down */
+  async kill(on: boolean, who: string): Promise<void> {
+    if (on === this.killed) return
+    this.#killing ||= on
+    try {
+      await this.#note('revocation.kill_switch', who, 'all', { on }, false)
+    } catch (error) {
+      throw refusal(error, on ? 'nothing is revoked until this process ends, but not longer: ' : '')
+    }
+    this.#killing = false
+  }
+
+  #publish(id: string): void {
+    const revocation = this.book.get(id)
+    if (revocation !== undefined) this.#hub.publish('revocation', { ...viewOf(revocation) })
+  }
+
+  async #note(
+    action: string,
+    actor: string,
+    subject: string,
+    detail: Detail,
+    patient: boolean,
+  ): Promise<void> {
+    try {
+      const entry = { at: this.#now(), actor, action, subject, detail }
+      this.book.take(await this.#audit.append(entry, patient))
+    } catch (error) {
+      if (error instanceof AuditBroken) this.full = error.message
+      if (error instanceof BusFault && this.fault === undefined) {
+        this.fault = error
+        this.#rejectEnd(error)
+      }
+      throw error
+    }
+  }
+
+  readiness(): Readiness {
+    if (this.fault !== undefined)
+      return { ready: false, reason: 'the audit log cannot be written: the disk failed' }
+    if (this.#audit.waits)
+      return {
+        ready: false,
+        reason: 'revocations wait: no space left on the disk of the audit log',
+      }
+    if (this.full === '') return { ready: true, reason: '' }
+    return { ready: true, reason: '', warning: `nothing is revoked: ${this.full}` }
+  }
+
+  /** Nobody waits for room on the disk any more. */
+  hurry(): void {
+    this.#audit.hurry()
+  }
+
+  async close(): Promise<void> {
+    await this.#audit.close()
+    this.#resolveEnd()
+  }
+}
+
+function refusal(error: unknown, before: string): unknown {
+  if (!(error instanceof AuditWaits || error instanceof AuditBroken)) return error
+  return new RevocationRefused('not_allowed', `${before}${error.message}`)
+}
