@@ -66,8 +66,11 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
     throw error
   }
   const revoking = revocations
+  const ended = Promise.all([desk.ended, revoking.ended]).then(() => {})
+  // Whoever waits for it hears of it; where nobody does, the next `take` says it.
+  ended.catch(() => {})
   return {
-    ...{ hub, desk, revocations, observed: [desk, revocations, secrets], ended: desk.ended },
+    ...{ hub, desk, revocations, observed: [desk, revocations, secrets], ended },
     take: (events) => desk.take(events),
     close: async () => {
       await desk.close()
