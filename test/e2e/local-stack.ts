@@ -53,14 +53,19 @@ export class LocalStack {
 
   /** Rows of a query to the store of the stack. */
   async rows(sql: string): Promise<Record<string, unknown>[]> {
+    const text = await this.tellStore(`${sql} FORMAT JSONEachRow`)
+    return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+  }
+
+  /** Any statement, as somebody who may do everything there. @returns what was answered */
+  async tellStore(sql: string): Promise<string> {
     const password = await readFile(path.join(this.dir, 'secrets', 'store-password'), 'utf8')
     const headers = { 'X-ClickHouse-User': 'bailiwick', 'X-ClickHouse-Key': password.trim() }
     const url = `http://127.0.0.1:${(await this.state()).ports[0]}/?database=bailiwick`
-    const body = `${sql} FORMAT JSONEachRow`
-    const answer = await fetch(url, { method: 'POST', headers, body })
+    const answer = await fetch(url, { method: 'POST', headers, body: sql })
     const text = await answer.text()
     if (!answer.ok) throw new Error(text)
-    return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+    return text
   }
 
   async remove(): Promise<void> {

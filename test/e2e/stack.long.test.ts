@@ -100,4 +100,29 @@ describe.skipIf(!(await kafkaAvailable()))('the local stack', () => {
     expect(await stack.bailiwick('dlq', 'ls', '--config', stack.config)).toBe('no dead letters\n')
     expect((await stack.run('logs', 'worker-1', '--lines', '3')).trim().split('\n')).toHaveLength(3)
   }, 120_000)
+
+  test('the auditor finds one row that was deleted, one that is there twice, and one that was altered', async () => {
+    const rows = await stack.rows(
+      `SELECT toString(chunk_id) AS chunk, count() AS n FROM flow_records
+       GROUP BY chunk_id HAVING n > 3 ORDER BY chunk LIMIT 3`,
+    )
+    const [deleted, doubled, altered] = rows.map(({ chunk }) => String(chunk))
+    const where = (chunk: string, row: number) => `WHERE chunk_id = '${chunk}' AND row = ${row}`
+    const change = (sql: string) => stack.tellStore(`${sql} SETTINGS mutations_sync = 2`)
+    await change(`ALTER TABLE flow_records DELETE ${where(deleted!, 1)}`)
+    await stack.tellStore(
+      `INSERT INTO flow_records SELECT * FROM flow_records ${where(doubled!, 2)} LIMIT 1`,
+    )
+    await change(`ALTER TABLE flow_records UPDATE history = 'x' ${where(altered!, 0)}`)
+    const told = await stack
+      .bailiwick('reconcile', '--deep', '--config', stack.config)
+      .catch(({ code, stdout }: { code: number; stdout: string }) => {
+        expect(code).toBe(1)
+        return stdout
+      })
+    process.stdout.write(told)
+    expect(told).toContain(`1 row of flow_records missing (row 1): chunk ${deleted}`)
+    expect(told).toContain(`1 row of flow_records doubled (row 2): chunk ${doubled}`)
+    expect(told).toContain(`1 row of flow_records altered (row 0): chunk ${altered}`)
+  }, 120_000)
 })
