@@ -1,13 +1,21 @@
 // A capture to measure with: conversations of TCP (half of them begin with a TLS hello) and DNS over UDP, a quarter of
-// them IPv6, mixed as on a busy link. The same number of packets gives the same bytes every time.
+// them IPv6, mixed as on a busy link. The same number of packets of the same shape gives the same bytes every time.
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { numbers } from './numbers.ts'
 
-/** Conversations that are open at a time. */
-const OPEN = 50_000
-/** Microseconds between packets. */
-const PACE = 10
+export interface Shape {
+  /** Conversations that are open at a time. */
+  open: number
+  /** Addresses from which they come: 10.0.0.0 and so on, 2001:db8::a00:0 and so on. */
+  clients: number
+  /** Data segments of a TCP connection: so many, and up to twelve more. */
+  segments: number
+  /** Microseconds between packets. */
+  pace: number
+}
+
+export const BUSY_LINK: Shape = { open: 50_000, clients: 4096, segments: 4, pace: 10 }
 const START = Date.UTC(2026, 0, 5) / 1000
 const FIN = 1
 const SYN = 2
@@ -32,7 +40,7 @@ const u16 = (value: number): number[] => [(value >> 8) & 255, value & 255]
 const sized = (bytes: readonly number[]): number[] => [...u16(bytes.length), ...bytes]
 
 /** A TLS 1.2 ClientHello that asks for `name`. */
-function clientHello(name: string): Buffer {
+export function clientHello(name: string): Buffer {
   const host = [0, ...sized([...Buffer.from(name)])]
   const extensions = [0, 0, ...sized(sized(host)), 0, 10, ...sized(sized([0, 29, 0, 23]))]
   const ciphers = sized([0x13, 1, 0x13, 2, 0xc0, 0x2f])
@@ -147,17 +155,17 @@ class CaptureFile {
 const NONE = Buffer.alloc(0)
 const DATA = Buffer.alloc(1400, 0xd7)
 
-function open(number: number, next: () => number): Conversation {
+function open(number: number, shape: Shape, next: () => number): Conversation {
   const udp = next() % 5 === 0
   return {
     six: next() % 4 === 0,
     udp,
     name: `host${next() % 5000}.service.example`,
-    client: 0x0a00_0000 + (next() % 4096),
+    client: 0x0a00_0000 + (next() % shape.clients),
     server: 0xc633_0000 + (next() % 20_000),
     port: 1024 + (number % 60_000),
     step: 0,
-    segments: 4 + (next() % 13),
+    segments: shape.segments + (next() % 13),
     clientSeq: next(),
     serverSeq: next(),
   }
@@ -214,17 +222,17 @@ function stepTcp(file: CaptureFile, time: number, of: Conversation, next: () => 
 }
 
 /** Writes a capture of `packets` packets to `path`. @returns its size in bytes */
-export function makeCapture(path: string, packets: number): number {
+export function makeCapture(path: string, packets: number, shape: Shape = BUSY_LINK): number {
   const next = numbers(42)
   const file = new CaptureFile(path)
   let opened = 0
-  const conversations = Array.from({ length: OPEN }, () => open(opened++, next))
+  const conversations = Array.from({ length: shape.open }, () => open(opened++, shape, next))
   for (let i = 0; i < packets; i++) {
-    const time = START * 1000 + i * PACE
-    const place = next() % OPEN
+    const time = START * 1000 + i * shape.pace
+    const place = next() % shape.open
     const one = conversations[place]!
     const over = one.udp ? stepUdp(file, time, one) : stepTcp(file, time, one, next)
-    if (over) conversations[place] = open(opened++, next)
+    if (over) conversations[place] = open(opened++, shape, next)
   }
   file.close()
   return file.bytes

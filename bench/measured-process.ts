@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
 /** Ticks of utime and stime a second: USER_HZ, which is 100 on every Linux that Node runs on. */
@@ -26,6 +26,38 @@ export function usageOf(pid: number): Usage | undefined {
     const rss = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
     if (rss === null) return undefined
     return { cpu: (Number(fields[11]) + Number(fields[12])) / TICKS, rss: Number(rss[1]) * 1024 }
+  } catch {
+    return undefined
+  }
+}
+
+/** What a process and all that came of it use. Those that ended and were waited for count for their parents. */
+export function treeUsage(root: number): Usage {
+  const parents = new Map<number, number>()
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid)) continue
+    const parent = parentOf(pid)
+    if (parent !== undefined) parents.set(pid, parent)
+  }
+  const isOurs = (pid: number): boolean => {
+    for (let at: number | undefined = pid; at !== undefined; at = parents.get(at))
+      if (at === root) return true
+    return false
+  }
+  const sum: Usage = { cpu: 0, rss: 0 }
+  for (const pid of parents.keys()) {
+    const usage = isOurs(pid) ? usageOf(pid) : undefined
+    sum.cpu += usage?.cpu ?? 0
+    sum.rss += usage?.rss ?? 0
+  }
+  return sum
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
   } catch {
     return undefined
   }

@@ -1,0 +1,108 @@
+// A storm: 10,000 flows that are out of scope, each to a destination of its own, within a minute. What counts: every
+// one is an alert that is stored, told to the live stream's listeners or to be had from the API, and brought by a
+// webhook; messages are few; memory is bounded; the API answers meanwhile.
+
+import type { Deployment } from './live-deployment.ts'
+import type { LiveNet } from './live-net.ts'
+import { ask, OWN_AGENT, startAnswering, startReceiver, startStream } from './live-run.ts'
+import type { MeasuredProcess } from './measured-process.ts'
+import { percentiles } from './percentiles.ts'
+import { pause } from './pipeline-stage.ts'
+
+const FLOWS = 10_000
+const SECONDS = 60
+const TAIL_MILLIS = 60_000
+
+export async function storm(
+  net: LiveNet,
+  secret: string,
+  start: (webhookPort: number) => Promise<Deployment>,
+  say: (text: string) => void,
+): Promise<void> {
+  const open: MeasuredProcess[] = []
+  let deployment: Deployment | undefined
+  try {
+    const receiver = await startReceiver(secret)
+    open.push(receiver.process, await startAnswering())
+    deployment = await start(receiver.port)
+    const stream = await startStream(deployment)
+    open.push(stream.process)
+    const watch = new Watch(deployment)
+    const asked = await ask(net, {
+      ...{ rate: FLOWS / SECONDS, count: FLOWS, kinds: 'tls,http', prefix: 'storm', skip: 0 },
+    })
+    const brought = () => new Set(receiver.heard.map(({ alert }) => alert))
+    const end = Date.now() + TAIL_MILLIS
+    while (brought().size < asked.length && Date.now() < end) await pause()
+    const tail = (Date.now() - (end - TAIL_MILLIS)) / 1000
+    await watch.stop()
+    const dropped = await deployment.dropped()
+    await deployment.stop()
+    const findings = await deployment.findings(OWN_AGENT)
+    const stored = new Set([...findings.values()].map(({ destination }) => destination))
+    const wanted = new Set(asked.map(({ destination }) => destination))
+    const lost = [...wanted].filter((destination) => !stored.has(destination))
+    const byHook = brought()
+    const told = new Set(stream.heard.map(({ alert }) => alert))
+    const unsent = [...findings.keys()].filter((id) => !byHook.has(id))
+    const messages = new Set(receiver.heard.map(({ message }) => message)).size
+    say(
+      [
+        `flows ${asked.length}, destinations ${wanted.size}, alerts stored ${findings.size}, lost ${lost.length}`,
+        `alerts brought by the webhook ${byHook.size} in ${messages} messages, never brought ${unsent.length}; the last ${tail.toFixed(1)} s after the storm`,
+        `alerts on the live stream ${told.size}`,
+        `packets dropped ${dropped}`,
+        ...watch.words(),
+      ].join('\n'),
+    )
+  } finally {
+    for (const one of open) one.child.stdin?.end()
+    await Promise.all(open.map((one) => one.stop()))
+    await deployment?.stop()
+  }
+}
+
+/** Memory once a second, and how long the API takes to answer. */
+class Watch {
+  readonly #deployment: Deployment
+  readonly #memory: number[] = []
+  readonly #answers: number[] = []
+  #refused = 0
+  #over = false
+  readonly #running: Promise<void>
+
+  constructor(deployment: Deployment) {
+    this.#deployment = deployment
+    this.#running = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const { address, token } = this.#deployment
+    while (!this.#over) {
+      const all = [...this.#deployment.usage().values()]
+      this.#memory.push(all.reduce((sum, { rss }) => sum + rss, 0) / 2 ** 20)
+      const from = performance.now()
+      const answer = await fetch(`${address}/api/v1/alerts?limit=100`, {
+        headers: { authorization: `Bearer ${token}` },
+      }).catch(() => undefined)
+      await answer?.arrayBuffer()
+      if (answer?.ok === true) this.#answers.push(performance.now() - from)
+      else this.#refused++
+      await pause(1000)
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#over = true
+    await this.#running
+  }
+
+  words(): string[] {
+    const every = this.#memory.filter((_, i) => i % 10 === 0).map((mib) => mib.toFixed(0))
+    const { count, p50, max } = percentiles(this.#answers)
+    return [
+      `memory of the tree every 10 s: ${every.join(' ')} MiB`,
+      `the API answered ${count} times, p50 ${p50.toFixed(0)} ms, max ${max.toFixed(0)} ms; refused ${this.#refused}`,
+    ]
+  }
+}
