@@ -164,6 +164,21 @@ export const SETTINGS = {
     'a flow that goes on is reported again after so long',
     { fallback: 60 },
   ),
+  'live.ring_bytes': setting(
+    bytes(64 * 2 ** 10, 2 ** 30),
+    'packets of an interface that the kernel keeps until they are read; more are dropped, and counted',
+    { fallback: 32 * 2 ** 20 },
+  ),
+  'live.write': setting(
+    filePath,
+    'directory that keeps what is captured, in a file for each time that capture begins',
+    { flag: '--write <dir>' },
+  ),
+  'live.write_bytes': setting(
+    bytes(2 ** 20, 2 ** 50),
+    'most that is kept of an interface; then no more is kept, and capture goes on',
+    { flag: '--write-bytes <bytes>', fallback: 2 ** 30 },
+  ),
   'worker.agents': setting(filePath, 'agent files, one YAML file each', { flag: '--agents <dir>' }),
   'worker.group': setting(
     text('1 to 200 letters, digits, dots, dashes or underscores', KAFKA_NAME),

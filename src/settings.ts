@@ -66,6 +66,9 @@ export interface Settings {
     backend: 'auto' | 'pcap' | 'dumpcap' | 'tcpdump'
     user: string | undefined
     activeTimeoutSeconds: number
+    ringBytes: number
+    write: string | undefined
+    writeBytes: number
   }
   worker: {
     agents: string | undefined
@@ -360,6 +363,9 @@ function assemble(values: SettingValues): Settings {
       backend: values['live.backend'],
       user: values['live.user'],
       activeTimeoutSeconds: values['live.active_timeout_seconds'],
+      ringBytes: values['live.ring_bytes'],
+      write: values['live.write'],
+      writeBytes: values['live.write_bytes'],
     },
     worker: {
       agents: values['worker.agents'],

@@ -37,6 +37,7 @@ export async function printLive(
     }
     if (event.type === 'state') await tellState(event, terminal)
     else if (event.type === 'stats') last = event
+    else if (event.type === 'note') await tellNote(event, terminal)
     else {
       const block = chunkPart(decodeChunk(event.chunk), 'flow_records')
       if (block === undefined) continue
@@ -76,6 +77,13 @@ function plainColours({ colours }: Terminal): Terminal['colours'] {
   const same = (text: string | number | null | undefined) => String(text)
   const none = Object.keys(colours).map((name) => [name, same])
   return { ...colours, ...Object.fromEntries(none) }
+}
+
+async function tellNote(
+  { interface: name, detail }: LiveEvent & { type: 'note' },
+  { err, errColours }: Terminal,
+): Promise<void> {
+  await err.write(`${errColours.yellow('note')} ${printable(`${name}: ${detail}`)}\n`)
 }
 
 async function tellState(

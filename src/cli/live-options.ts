@@ -7,9 +7,16 @@ import type { Log } from '../telemetry.ts'
 import { CommandError } from './exit.ts'
 
 export function liveSettings({ live, sensor }: Settings): LiveSettings {
-  const { user, ...rest } = live
+  const { user, write, writeBytes, ...rest } = live
   const { id, localNets, verifyChecksums } = sensor
-  return { ...rest, ...(user !== undefined && { user }), sensor: id, localNets, verifyChecksums }
+  return {
+    ...rest,
+    ...(user !== undefined && { user }),
+    ...(write !== undefined && { write: { directory: write, bytes: writeBytes } }),
+    sensor: id,
+    localNets,
+    verifyChecksums,
+  }
 }
 
 /** Captures until the signal is aborted; then what is open comes, and the events end. */
@@ -24,6 +31,6 @@ export function startLive(settings: Settings, log: Log, signal: AbortSignal): Li
 /** What ended a capture, for people: a mistake in what was asked for is 2, what this machine lacks is 4. */
 export function liveCause(error: unknown): unknown {
   if (!(error instanceof LiveError)) return error
-  const asked = error.kind === 'filter' || error.kind === 'no_interface'
+  const asked = ['filter', 'no_interface', 'write'].includes(error.kind)
   return new CommandError(asked ? 2 : 4, error.message)
 }

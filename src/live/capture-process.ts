@@ -9,7 +9,8 @@ import type { Decoder } from '../decoder.ts'
 import { printable } from '../wire-text.ts'
 import { Cutter } from './cutter.ts'
 import { FrameReader, sendChunk, sendWords } from './frame.ts'
-import { type CaptureCounts, type CaptureOrder, type CaptureWord, STOP } from './order.ts'
+import { type CaptureCounts, type CaptureOrder, type CaptureWord, STOP, WRITE_FD } from './order.ts'
+import { PacketFile } from './packet-file.ts'
 import { become, heldRights, isConfined } from './privileges.ts'
 import { type Tap, TapError } from './tap.ts'
 import { openAddon } from './tap-pcap.ts'
@@ -18,6 +19,8 @@ import { openProgram } from './tap-program.ts'
 /** Bytes that the parent has not taken; with more, no packet is read. */
 const QUEUE_BYTES_MAX = 16 << 20
 const TICK_MILLIS = 100
+/** A tick that is so late: this process stood still. */
+const STILL_MILLIS = 2 * TICK_MILLIS
 const STATS_MILLIS = 1000
 const COVER_MILLIS = 60_000
 
@@ -45,6 +48,14 @@ export function captureProcess(socket: Duplex, die: () => void): void {
   for (const event of ['end', 'error', 'close'] as const) socket.on(event, die)
 }
 
+interface Refused {
+  backend: string
+  error: TapError
+}
+
+const why = (refused: readonly Refused[]) =>
+  refused.map(({ backend, error }) => `${backend}: ${error.message}`).join('; ')
+
 class Capture {
   readonly #order: CaptureOrder
   readonly #socket: Duplex
@@ -53,14 +64,18 @@ class Capture {
   readonly #decoder: Decoder
   readonly #cutter = new Cutter(performance.now())
   readonly #parent = process.ppid
+  readonly #file: PacketFile | undefined
   #tap: Tap | undefined
   #paused = false
   #stopping = false
   #decidedAtCut = 0
   #timer: NodeJS.Timeout | undefined
   #ticking: NodeJS.Timeout | undefined
-  /** Packets at the last tick. */
+  /** Packets at the last tick, and when that was. */
   #packetsBefore = 0
+  #tickAt = performance.now()
+  /** Until then what was captured while this process stood still may be on its way. */
+  #behindUntil = 0
   #statsAt = 0
   #coverAt = performance.now()
   /** Until when the coverage that was written speaks, and its counts. Microseconds. */
@@ -87,6 +102,8 @@ class Capture {
       },
       this.#writer,
     )
+    if (order.writeBytes !== undefined)
+      this.#file = new PacketFile(WRITE_FD, order.writeBytes, (words) => this.#note(words))
   }
 
   /** Opens the interface. @throws TapError */
@@ -112,12 +129,15 @@ class Capture {
       bytes: (piece: Uint8Array) => this.#take(piece),
       ended: (words: string) => void this.#lost(words),
     }
-    const refused: { backend: string; error: TapError }[] = []
+    const refused: Refused[] = []
     for (const backend of backends)
       try {
-        return backend === 'pcap'
-          ? await openAddon(this.#order, sink)
-          : await openProgram(backend, this.#order, sink, programs[backend], ids)
+        const tap =
+          backend === 'pcap'
+            ? await openAddon(this.#order, sink, programs.pcap)
+            : await openProgram(backend, this.#order, sink, programs[backend], ids)
+        if (refused.length > 0) this.#note(`captured by ${backend}, because ${why(refused)}`)
+        return tap
       } catch (error) {
         if (!(error instanceof TapError)) throw error
         // Others would say the same of the filter and of the interface.
@@ -125,15 +145,19 @@ class Capture {
         refused.push({ backend, error })
       }
     const kind = refused.find(({ error }) => error.kind === 'permission')?.error.kind
-    const all = refused.map(({ backend, error }) => `${backend}: ${error.message}`).join('; ')
-    throw new TapError(kind ?? 'no_backend', all)
+    throw new TapError(kind ?? 'no_backend', why(refused))
   }
 
   #say(word: CaptureWord): void {
     sendWords(this.#socket, word)
   }
 
+  #note(words: string): void {
+    this.#say({ type: 'note', detail: printable(words) })
+  }
+
   #take(piece: Uint8Array): void {
+    this.#file?.push(piece)
     this.#decoder.push(piece)
     const { errorCount, errors } = this.#decoder.stats
     if (errorCount > 0 && !this.#stopping)
@@ -176,11 +200,14 @@ class Capture {
   #tick(): void {
     const tap = this.#tap!
     const at = Date.now()
+    const now = performance.now()
+    if (this.#paused || now - this.#tickAt > STILL_MILLIS)
+      this.#behindUntil = now + 2 * tap.slackMillis
+    this.#tickAt = now
     tap.look()
     const { packets } = this.#decoder.stats
-    if (packets === this.#packetsBefore && !this.#paused)
-      this.#decoder.tick?.((at - tap.slackMillis) * 1000)
-    this.#packetsBefore = packets
+    if (packets !== this.#packetsBefore) this.#packetsBefore = packets
+    else if (now >= this.#behindUntil) this.#decoder.tick?.((at - tap.slackMillis) * 1000)
     this.#turn(performance.now())
   }
 

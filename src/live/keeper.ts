@@ -11,6 +11,7 @@ import { WORKERS } from '../threads.ts'
 import { printable } from '../wire-text.ts'
 import { FrameReader, sendWords } from './frame.ts'
 import { interfaceNames } from './interfaces.ts'
+import { KeptPackets } from './kept-packets.ts'
 import { BACKENDS, LiveError, type LiveEvent, type LiveSettings } from './live-event.ts'
 import {
   type CaptureCounts,
@@ -38,6 +39,9 @@ export interface KeeperSink {
   isFull(): boolean
 }
 
+/** What a capture process says while it goes on. */
+type SteadyWord = Extract<CaptureWord, { type: 'ready' | 'stats' | 'note' }>
+
 interface Ended {
   kind: FailureKind
   detail: string
@@ -59,11 +63,13 @@ export class Keeper {
   /** It captured before: whatever fails now may pass. */
   #everReady = false
   #gap: CaptureOrder['gap']
+  readonly #kept: KeptPackets | undefined
 
   constructor(name: string, settings: LiveSettings, sink: KeeperSink) {
     this.name = name
     this.#settings = settings
     this.#sink = sink
+    if (settings.write !== undefined) this.#kept = new KeptPackets(settings.write)
     this.#base = { received: 0, dropped: 0, interfaceDropped: 0, packets: 0 }
     this.totals = { ...this.#base, flowsOpen: 0, queueBytes: 0 }
   }
@@ -143,6 +149,8 @@ export class Keeper {
       origin,
       verifyChecksums: settings.verifyChecksums,
       activeTimeout: settings.activeTimeoutSeconds * 1e6,
+      ringBytes: settings.ringBytes,
+      ...(this.#kept?.fd !== undefined && { writeBytes: this.#kept.room }),
       ...(interfaces.length > 1 && {
         vantages: { names: interfaces, index: interfaces.indexOf(name) },
       }),
@@ -150,10 +158,21 @@ export class Keeper {
     }
   }
 
+  /** Opens the file of the process to come. Once packets were captured, they matter more than their file. */
+  #keepPackets(origin: string): void {
+    try {
+      this.#kept?.open(origin)
+    } catch (error) {
+      if (!this.#everReady) throw error
+      this.#sink.event({ type: 'note', interface: this.name, detail: (error as Error).message })
+    }
+  }
+
   /** One process, from its start to its end. */
   async #capture(): Promise<Ended> {
     const origin = this.#newOrigin()
-    const started = startProcess(this.#settings.user)
+    this.#keepPackets(origin)
+    const started = startProcess(this.#settings.user, this.#kept?.fd)
     if (started === undefined)
       return { kind: 'permission', detail: `no user ${printable(this.#settings.user ?? '')}` }
     const { child, become } = started
@@ -225,11 +244,16 @@ export class Keeper {
     })
     clearInterval(watch)
     kill()
+    this.#kept?.close()
     this.#socket = undefined
     return ended!
   }
 
-  #hear(word: Extract<CaptureWord, { type: 'ready' | 'stats' }>, heard: { until: number }): void {
+  #hear(word: SteadyWord, heard: { until: number }): void {
+    if (word.type === 'note') {
+      this.#sink.event({ type: 'note', interface: this.name, detail: word.detail })
+      return
+    }
     if (word.type === 'ready') {
       this.#everReady = true
       this.#gap = { from: Date.now() * 1000, flowsLost: 0 }
@@ -283,7 +307,10 @@ export class Keeper {
 }
 
 /** A capture process, which waits for its order; undefined if there is no such user. */
-function startProcess(user: string | undefined): { child: ChildProcess; become?: Ids } | undefined {
+function startProcess(
+  user: string | undefined,
+  keptFd: number | undefined,
+): { child: ChildProcess; become?: Ids } | undefined {
   const ids = userIds(user)
   if (ids === undefined) return undefined
   const worker = fileURLToPath(new URL('capture.js', WORKERS))
@@ -293,7 +320,7 @@ function startProcess(user: string | undefined): { child: ChildProcess; become?:
   const [command, ...args] = line as [string, ...string[]]
   // No variable of the environment goes along: they may hold secrets. Signals of the terminal do not reach it.
   const child = spawn(command, args, {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...(keptFd === undefined ? [] : [keptFd])],
     env: { LC_ALL: 'C' },
     detached: true,
     cwd: '/',

@@ -21,10 +21,14 @@ export interface LiveSettings {
   user?: string
   /** A flow that goes on is reported again after so long. */
   activeTimeoutSeconds: number
+  /** Bytes of packets that the kernel keeps until they are read. */
+  ringBytes: number
+  /** Where packets are kept, in a file for each capture process; at most so many bytes of an interface. */
+  write?: { directory: string; bytes: number }
   sensor: string
   localNets: readonly Network[]
   verifyChecksums: boolean
-  /** Where dumpcap and tcpdump are, if not where systems put them. */
+  /** Where the addon, dumpcap and tcpdump are, if not where systems put them. */
   programs?: Partial<Record<Backend, string>>
 }
 
@@ -37,6 +41,8 @@ export type LiveState = 'opening' | 'capturing' | 'lost' | 'retrying' | 'stopped
 export type LiveEvent =
   | { type: 'chunk'; interface: string; origin: string; chunk: Uint8Array<ArrayBuffer> }
   | { type: 'state'; interface: string; state: LiveState; backend: string; detail: string }
+  /** What operators should know, and what needs nobody's help. */
+  | { type: 'note'; interface: string; detail: string }
   | {
       /** Once a second. Counts of packets are totals since this process began to capture there. */
       type: 'stats'
@@ -53,7 +59,7 @@ export type LiveEvent =
     }
 
 /** Why capture cannot begin; only a person mends it. */
-export const LIVE_ERRORS = ['filter', 'no_interface', 'permission', 'no_backend'] as const
+export const LIVE_ERRORS = ['filter', 'no_interface', 'permission', 'no_backend', 'write'] as const
 export type LiveErrorKind = (typeof LIVE_ERRORS)[number]
 
 /** Capture cannot begin on an interface. The message says why, with the cure. */

@@ -93,6 +93,7 @@ export class LiveCapture implements Observed {
   #push(event: LiveEvent): void {
     if (event.type === 'chunk') this.#bytes += event.chunk.length
     if (event.type === 'state') this.#tell(event)
+    if (event.type === 'note') this.#log('warn', event.detail, { interface: event.interface })
     // Numbers that nobody took are old when newer ones come.
     const at = event.type === 'stats' ? this.#events.findIndex((one) => isSame(one, event)) : -1
     if (at >= 0) this.#events[at] = event

@@ -18,6 +18,9 @@ export interface CaptureOrder {
   verifyChecksums: boolean
   /** Microseconds. */
   activeTimeout: number
+  ringBytes: number
+  /** A file is open at `WRITE_FD`, for so many bytes of packets. */
+  writeBytes?: number
   /** All interfaces that are captured, and which of them this is; only where there are several. */
   vantages?: { names: readonly string[]; index: number }
   /** The user to become once the interface is open, if it was not done before. */
@@ -30,6 +33,9 @@ export interface Ids {
   uid: number
   gid: number
 }
+
+/** The descriptor of a file for packets. */
+export const WRITE_FD = 4
 
 /** The other words to it: write what is open, say everything, and be ended. */
 export const STOP = 'stop'
@@ -56,6 +62,8 @@ export type CaptureWord =
       /** Everything until then was taken from the kernel. Microseconds since 1970. */
       until: number
     })
+  /** What operators should know. */
+  | { type: 'note'; detail: string }
   | { type: 'failed'; kind: FailureKind; detail: string }
   /** Nothing comes after it. */
   | { type: 'over' }
@@ -74,6 +82,8 @@ export function checkWord(value: unknown): CaptureWord | undefined {
       const backend = BACKENDS.find((one) => one === given.backend)
       return backend === undefined ? undefined : { type: 'ready', backend, detail }
     }
+    case 'note':
+      return { type: 'note', detail }
     case 'failed': {
       const kind = [...LIVE_ERRORS, 'lost' as const].find((one) => one === given.kind)
       return kind === undefined ? undefined : { type: 'failed', kind, detail }

@@ -12,6 +12,8 @@ const PLACES = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin', '/us
 const NOBODY: Ids = { uid: 65534, gid: 65534 }
 /** CAP_NET_RAW of capabilities(7). */
 const NET_RAW = 1n << 13n
+/** CAP_SETGID, CAP_SETUID and CAP_SETPCAP: what giving up rights takes. */
+const CHANGE_USER = (1n << 6n) | (1n << 7n) | (1n << 8n)
 
 export function programPath(name: string): string | undefined {
   return PLACES.map((place) => path.join(place, name)).find((one) => existsSync(one))
@@ -66,7 +68,7 @@ export function planLaunch(
   user: Ids,
 ): LaunchPlan {
   const setpriv = setprivPath()
-  if (process.getuid?.() !== 0)
+  if (!mayChangeUser())
     return {
       command: setpriv === undefined ? line : [setpriv, '--pdeathsig', 'KILL', '--', ...line],
     }
@@ -74,6 +76,12 @@ export function planLaunch(
   if (files.every((file) => mayRead(file, user)))
     return { command: withRights(setpriv, user, line) }
   return { command: withRightsToDrop(setpriv, line), become: user }
+}
+
+/** Root may, unless somebody took the right from it: in a container, for one. */
+function mayChangeUser(): boolean {
+  const { uid, capabilities } = heldRights()
+  return uid === 0 && (capabilities === undefined || (capabilities & CHANGE_USER) === CHANGE_USER)
 }
 
 /** Whether a user may read a file, by the modes of it and of the directories above. */

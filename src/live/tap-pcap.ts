@@ -7,8 +7,6 @@ import { interfaceState } from './interfaces.ts'
 import type { CaptureCounts } from './order.ts'
 import { kindOf, type Tap, TapError, type TapSink, type TapWish } from './tap.ts'
 
-/** What the kernel keeps until we take it. */
-const RING_BYTES = 32 << 20
 /** Packets are handed over in batches of so many bytes, or when there are no more. */
 const BATCH_BYTES = 1 << 18
 const RECORD_HEADER = 16
@@ -28,12 +26,12 @@ interface Inside {
   session: { dispatch(buf: Buffer, header: Buffer): number; read_callback: () => void }
 }
 
-/** @throws TapError */
-export async function openAddon(wish: TapWish, sink: TapSink): Promise<Tap> {
+/** @param given the addon's file, if it is not where the package puts it @throws TapError */
+export async function openAddon(wish: TapWish, sink: TapSink, given?: string): Promise<Tap> {
   if (endianness() !== 'LE') throw new TapError('no_backend', 'not on machines of this byte order')
   let addon: Addon
   try {
-    addon = ((await import('pcap')) as unknown as { default: Addon }).default
+    addon = ((await import(given ?? 'pcap')) as unknown as { default: Addon }).default
   } catch (error) {
     throw new TapError(
       'no_backend',
@@ -48,7 +46,7 @@ export async function openAddon(wish: TapWish, sink: TapSink): Promise<Tap> {
   const open = (filter: string) =>
     addon.createSession(wish.interface, {
       filter,
-      buffer_size: RING_BYTES,
+      buffer_size: wish.ringBytes,
       snap_length: wish.snaplen,
       buffer_timeout: Math.max(1, wish.bufferMillis),
       promiscuous: wish.promiscuous,

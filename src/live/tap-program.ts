@@ -14,17 +14,18 @@ const OPEN_MILLIS = 10_000
 /** The program may take so long to hand over what it has. */
 const CLOSE_MILLIS = 2000
 const SAID_MAX = 4000
-const RING_MIB = 32
 
 export function programArguments(backend: 'dumpcap' | 'tcpdump', wish: TapWish): string[] {
   const quiet = wish.promiscuous ? [] : ['-p']
-  const { interface: name, snaplen, filter } = wish
+  const { interface: name, snaplen, filter, ringBytes } = wish
   if (backend === 'dumpcap') {
+    const mebibytes = String(Math.max(1, Math.round(ringBytes / 2 ** 20)))
     const filtered = filter === '' ? [] : ['-f', filter]
-    const all = ['-i', name, '-P', '-q', '-s', String(snaplen), '-B', String(RING_MIB), ...quiet]
+    const all = ['-i', name, '-P', '-q', '-s', String(snaplen), '-B', mebibytes, ...quiet]
     return [...all, ...filtered, '-w', '-']
   }
-  const all = ['-i', name, '-n', '-s', String(snaplen), '-B', String(RING_MIB << 10), ...quiet]
+  const kibibytes = String(Math.max(64, ringBytes >> 10))
+  const all = ['-i', name, '-n', '-s', String(snaplen), '-B', kibibytes, ...quiet]
   const prompt = ['-U', '--immediate-mode', '-w', '-']
   return [...all, ...prompt, ...(filter === '' ? [] : ['--', filter])]
 }

@@ -1,7 +1,7 @@
 // What a backend is to the capture process: it opens an interface and hands over what a capture file would hold, from
 // its header on, so that one reader serves all of them.
 
-import type { Backend, LiveErrorKind } from './live-event.ts'
+import type { Backend } from './live-event.ts'
 import type { CaptureCounts, FailureKind } from './order.ts'
 
 export interface TapWish {
@@ -9,6 +9,7 @@ export interface TapWish {
   filter: string
   snaplen: number
   bufferMillis: number
+  ringBytes: number
   promiscuous: boolean
 }
 
@@ -48,7 +49,7 @@ export class TapError extends Error {
 
 /** What the words of libpcap mean; undefined if they may mean anything. */
 export function kindOf(words: string): FailureKind | undefined {
-  const kinds: [RegExp, LiveErrorKind | 'lost'][] = [
+  const kinds: [RegExp, FailureKind][] = [
     [/permission|not permitted|EPERM|EACCES|privilege/i, 'permission'],
     [/no such device|no device named|no such interface/i, 'no_interface'],
     [/not up|is down|network is down/i, 'lost'],

@@ -11,7 +11,7 @@ import type { Shipper } from './shipper.ts'
 /** What is taken of a live capture's events. */
 export type LiveChunks = AsyncIterable<
   | { type: 'chunk'; interface: string; origin: string; chunk: Uint8Array<ArrayBuffer> }
-  | { type: 'state' | 'stats'; interface: string }
+  | { type: 'state' | 'stats' | 'note'; interface: string }
 >
 
 /**

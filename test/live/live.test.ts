@@ -1,33 +1,14 @@
-// Live capture with real packets on the loopback: what comes is what a file of the same packets gives, whatever they
-// were captured with; the process that captures has no right but that; and what ends it is told.
+// Live capture with real packets on the loopback: flows come while they are open; whoever captures has no right but
+// that; what ends it is told, and what nobody saw is counted.
 
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { captureDecoder } from '../../src/capture/capture.ts'
-import { ChunkWriter, chunkPart, decodeChunk } from '../../src/chunk.ts'
-import { FlowTotals } from '../../src/cli/flow-totals.ts'
-import { uidOf } from '../../src/flow-id.ts'
-import { BACKENDS, LiveCapture, LiveError, type LiveEvent } from '../../src/live/live.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { BACKENDS } from '../../src/live/live.ts'
 import type { LiveSettings } from '../../src/live/live-event.ts'
+import { captureProcesses, statusOf } from './processes.ts'
 import { CAPTURES } from './right.ts'
-
-const SETTINGS: LiveSettings = {
-  interfaces: ['lo'],
-  filter: '',
-  snaplen: 2048,
-  bufferMillis: 2,
-  promiscuous: false,
-  backend: 'auto',
-  activeTimeoutSeconds: 60,
-  sensor: 'test',
-  localNets: [],
-  verifyChecksums: false,
-}
+import { capture, chunksOf, coverageOf, flowsOf, reasonsOf, statesOf, until } from './watching.ts'
 
 const server = createServer((socket) => {
   socket.on('error', () => {})
@@ -36,16 +17,13 @@ const server = createServer((socket) => {
   )
 })
 let port = 0
-const directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-live-'))
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   port = (server.address() as { port: number }).port
 })
-afterAll(() => {
-  server.close()
-  rmSync(directory, { recursive: true })
-})
+afterEach(() => expect(captureProcesses(), 'processes that are left').toEqual([]))
+afterAll(() => void server.close())
 
 async function ask(host: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
@@ -57,159 +35,60 @@ async function ask(host: string): Promise<void> {
   })
 }
 
-/** Runs a capture until `during` is over, which is called when packets are captured. */
-async function capture(
-  settings: Partial<LiveSettings>,
-  during: (live: LiveCapture, seen: LiveEvent[]) => Promise<void>,
-): Promise<LiveEvent[]> {
-  const live = LiveCapture.start({ ...SETTINGS, ...settings }, () => {})
-  const seen: LiveEvent[] = []
-  let begun = false
-  for await (const event of live.events()) {
-    seen.push(event)
-    if (begun || event.type !== 'state' || event.state !== 'capturing') continue
-    begun = true
-    void during(live, seen).finally(() => live.stop())
-  }
-  return seen
-}
-
-const chunksOf = (events: readonly LiveEvent[]) =>
-  events.flatMap((event) => (event.type === 'chunk' ? [event.chunk] : []))
-const statesOf = (events: readonly LiveEvent[]) =>
-  events.flatMap((event) => (event.type === 'state' ? [event.state] : []))
-
-/** What judges a flow, and its sums. */
-const EVIDENCE = [
-  'server_name',
-  'name_source',
-  'decided_by',
-  'handshake',
-  'conn_state',
-  'history',
-  'service',
-] as const
-const SUMS = [
-  'orig_bytes',
-  'resp_bytes',
-  'orig_pkts',
-  'resp_pkts',
-  'orig_ip_bytes',
-  'resp_ip_bytes',
-] as const
-
-/** The last word on every flow, by its name: two sockets give the same packet times that differ by a microsecond. */
-function flowsOf(chunks: readonly Uint8Array[]): Map<string, unknown> {
-  const flows = new Map<string, unknown>()
-  const totals = new FlowTotals()
-  for (const chunk of chunks) {
-    const block = chunkPart(decodeChunk(chunk), 'flow_records')
-    for (let row = 0; row < (block?.rows ?? 0); row++) {
-      totals.add(block!, row)
-      const c = block!.columns
-      flows.set(c.server_name.get(row) || uidOf(c.flow_id, row * 16), {
-        words: EVIDENCE.map((name) => c[name].get(row)),
-        sums: SUMS.map((name) => c[name][row]),
-      })
-    }
-  }
-  return flows
-}
-
-function coverageOf(chunks: readonly Uint8Array[]): Map<string, number> {
-  const sums = new Map<string, number>()
-  for (const chunk of chunks) {
-    const block = chunkPart(decodeChunk(chunk), 'coverage')
-    for (let row = 0; row < (block?.rows ?? 0); row++) {
-      const metric = block!.columns.metric.get(row)
-      sums.set(metric, (sums.get(metric) ?? 0) + block!.columns.value[row]!)
-    }
-  }
-  return sums
-}
-
-/** The flows of a capture file. */
-function flowsOfFile(bytes: Uint8Array): Map<string, unknown> {
-  const chunks: Uint8Array[] = []
-  const writer = new ChunkWriter({ sensor: 'test', origin: 'test', format: 'pcap' }, (chunk) =>
-    chunks.push(chunk),
-  )
-  const settings = { sensor: 'test', verifyChecksums: false, hashSeed: new Int32Array(4) }
-  const decoder = captureDecoder('pcap', settings, writer)
-  decoder.push(bytes)
-  decoder.end()
-  writer.end()
-  return flowsOf(chunks)
-}
+const namesOf = (chunks: readonly Uint8Array[]) =>
+  [...flowsOf(chunks).values()].map((flow) => flow.server_name)
 
 describe.skipIf(!CAPTURES)('packets on the loopback', () => {
-  test('give the same flows live, by the addon, as from a file written at the same time', async () => {
-    const file = path.join(directory, 'same.pcap')
-    const tcpdump = spawn('/usr/bin/tcpdump', [
-      '-i',
-      'lo',
-      '--immediate-mode',
-      '-U',
-      '-w',
-      file,
-      `tcp port ${port}`,
-    ])
-    await new Promise((resolve) => tcpdump.stderr.once('data', resolve))
-    const events = await capture({ filter: `tcp port ${port}`, backend: 'pcap' }, async () => {
-      for (let at = 0; at < 20; at++) await ask(`host-${at}.example`)
-      await sleep(300)
-    })
-    tcpdump.kill('SIGINT')
-    await new Promise((resolve) => tcpdump.once('close', resolve))
-    const chunks = chunksOf(events)
-    const live = flowsOf(chunks)
-    expect(live.size).toBe(20)
-    expect(live).toEqual(flowsOfFile(readFileSync(file)))
-    // Told of when they were decided, and once more when they ended; in a numbered sequence that has an end.
-    const headers = chunks.map((chunk) => decodeChunk(chunk).header)
-    expect(headers.map(({ seq }) => seq)).toEqual(headers.map((_, at) => at))
-    expect(headers.at(-1)?.last).toBe(true)
-    expect(headers[0]!.origin).toMatch(/^test\/live\/lo\/\d+-[0-9a-f]{6}$/)
-  })
-
   for (const backend of BACKENDS)
-    test(`by ${backend}: flows come while they are open, as a user with one capability`, async (context) => {
-      let rights = ''
-      let prompt = false
-      const events = await capture({ filter: `tcp port ${port}`, backend }, async (_, seen) => {
+    test(`by ${backend}: flows come while they are open, as a user with one capability`, async () => {
+      let said = ''
+      const events = await capture({ filter: `tcp port ${port}`, backend }, async ({ seen }) => {
         const socket = connect(port, '127.0.0.1')
-        socket.write('GET / HTTP/1.1\r\nHost: open.example\r\n\r\n')
-        for (let tries = 0; tries < 100 && !prompt; tries++) {
-          await sleep(50)
-          prompt = seen.some(({ type }) => type === 'chunk')
+        await until(() => captureProcesses().length > 0, 'a capture process')
+        for (const { pid, name } of captureProcesses()) {
+          const status = statusOf(pid)
+          // CAP_NET_RAW is bit 13; dumpcap gives up even that once the interface is open.
+          const held = name.startsWith('/usr/bin/dumpcap') ? '0000000000000000' : '0000000000002000'
+          const rights = ['Uid', 'Gid', 'Groups', 'CapEff', 'CapPrm', 'CapBnd', 'NoNewPrivs']
+          expect(
+            rights.map((right) => status.get(right)?.trim()),
+            name,
+          ).toEqual([
+            '65534\t65534\t65534\t65534',
+            '65534\t65534\t65534\t65534',
+            '',
+            held,
+            held,
+            '0000000000002000',
+            '1',
+          ])
         }
+        expect(captureProcesses()).toHaveLength(backend === 'pcap' ? 1 : 2)
+        socket.write('GET / HTTP/1.1\r\nHost: open.example\r\n\r\n')
+        await until(() => seen.some(({ type }) => type === 'chunk'), 'a flow that is open')
         socket.destroy()
-      }).catch((error: unknown) => {
-        if (backend === 'dumpcap' && error instanceof LiveError && error.kind === 'no_backend')
-          return context.skip('dumpcap is not installed')
-        throw error
       })
       for (const event of events)
-        if (event.type === 'state' && event.state === 'capturing') rights = event.detail
-      expect(prompt).toBe(true)
-      expect(rights).toContain('as uid 65534 with CAP_NET_RAW alone')
-      expect([...flowsOf(chunksOf(events)).values()]).toMatchObject([
-        { words: expect.arrayContaining(['open.example', 'http_host']) },
-      ])
+        if (event.type === 'state' && event.state === 'capturing') said = event.detail
+      expect(said).toContain('as uid 65534 with CAP_NET_RAW alone')
+      expect(namesOf(chunksOf(events))).toEqual(['open.example'])
+      expect(reasonsOf(chunksOf(events)).get('open')).toBe(1)
       expect(coverageOf(chunksOf(events)).get('capture_received')).toBeGreaterThan(0)
     })
 
   test('a process that is killed is replaced, and what nobody saw is a row', async () => {
-    const events = await capture({ filter: `tcp port ${port}` }, async (live, seen) => {
+    const events = await capture({ filter: `tcp port ${port}` }, async ({ live, seen }) => {
       await ask('before.example')
       const socket = connect(port, '127.0.0.1')
       await sleep(1500)
       expect(live.readiness().ready).toBe(true)
-      for (const pid of captureProcesses()) process.kill(pid, 'SIGKILL')
-      for (let tries = 0; tries < 200; tries++) {
-        await sleep(50)
-        if (statesOf(seen).filter((one) => one === 'capturing').length === 2) break
-      }
+      for (const { pid } of captureProcesses()) process.kill(pid, 'SIGKILL')
+      await until(() => statesOf(seen).includes('lost'), 'that it is lost')
+      expect(live.readiness()).toMatchObject({
+        ready: false,
+        reason: expect.stringMatching(/^lo: /),
+      })
+      await until(() => statesOf(seen).filter((one) => one === 'capturing').length === 2, 'again')
       socket.destroy()
       await ask('again.example')
       await sleep(300)
@@ -226,9 +105,35 @@ describe.skipIf(!CAPTURES)('packets on the loopback', () => {
     const coverage = coverageOf(chunksOf(events))
     expect(coverage.get('capture_gap_seconds')).toBeGreaterThanOrEqual(1)
     expect(coverage.get('capture_flows_lost')).toBeGreaterThanOrEqual(1)
-    expect(new Set(events.flatMap((one) => (one.type === 'chunk' ? [one.origin] : []))).size).toBe(
-      2,
+    const names = namesOf(chunksOf(events))
+    expect(names).toEqual(expect.arrayContaining(['before.example', 'again.example']))
+    const origins = new Set(events.flatMap((one) => (one.type === 'chunk' ? [one.origin] : [])))
+    expect(origins.size).toBe(2)
+  })
+
+  test('tcpdump that is killed is started again; the flows that were open are told of', async () => {
+    const events = await capture(
+      { filter: `tcp port ${port}`, backend: 'tcpdump' },
+      async ({ seen }) => {
+        const socket = connect(port, '127.0.0.1')
+        socket.write('GET')
+        await sleep(500)
+        for (const { pid, name } of captureProcesses())
+          if (!name.includes('capture.js')) process.kill(pid, 'SIGKILL')
+        await until(() => statesOf(seen).filter((one) => one === 'capturing').length === 2, 'again')
+        await ask('again.example')
+        socket.destroy()
+        await sleep(300)
+      },
     )
+    const retry = events.find((one) => one.type === 'state' && one.state === 'retrying')
+    expect(retry).toMatchObject({
+      detail: expect.stringContaining('tcpdump ended: signal SIGKILL'),
+    })
+    const coverage = coverageOf(chunksOf(events))
+    expect(coverage.get('capture_gap_seconds')).toBeGreaterThanOrEqual(1)
+    expect(coverage.has('capture_flows_lost')).toBe(false)
+    expect(namesOf(chunksOf(events))).toContain('again.example')
   })
 
   test('a filter that is none, and an interface that is none, are told with the cure', async () => {
@@ -237,24 +142,39 @@ describe.skipIf(!CAPTURES)('packets on the loopback', () => {
         () => undefined,
         (error: unknown) => error,
       )
-    expect(await failure({ filter: 'tcp prot 80' })).toMatchObject({
+    for (const backend of BACKENDS)
+      expect(await failure({ filter: 'tcp prot 80', backend }), backend).toMatchObject({
+        kind: 'filter',
+        message: expect.stringMatching(
+          /tcp prot 80.*(syntax error|can't parse filter).*man pcap-filter/,
+        ),
+      })
+    expect(await failure({ filter: 'host no-such-name.invalid' })).toMatchObject({
       kind: 'filter',
-      message: expect.stringContaining('man pcap-filter'),
+      message: expect.stringContaining('unknown host'),
     })
-    expect(await failure({ interfaces: ['nosuch0'] })).toMatchObject({
-      kind: 'no_interface',
-      message: expect.stringContaining('expected one of lo'),
-    })
+    for (const backend of BACKENDS)
+      expect(await failure({ interfaces: ['nosuch0'], backend }), backend).toMatchObject({
+        kind: 'no_interface',
+        message: expect.stringMatching(/no interface nosuch0: expected one of .*\blo\b/),
+      })
     expect(await failure({ interfaces: ['-w/etc/passwd'] })).toMatchObject({ kind: 'no_interface' })
+    expect(await failure({ write: { directory: '/dev/null/no', bytes: 1e6 } })).toMatchObject({
+      kind: 'write',
+      message: expect.stringContaining('give another --write DIR'),
+    })
+  })
+
+  test('what cannot capture is passed over with a word', async () => {
+    const events = await capture(
+      { filter: `tcp port ${port}`, programs: { pcap: '/no/pcap.js', dumpcap: '/no/dumpcap' } },
+      async () => ask('later.example'),
+    )
+    expect(events.find(({ type }) => type === 'note')).toMatchObject({
+      detail: expect.stringMatching(
+        /^captured by tcpdump, because pcap: the package pcap is not built .*npm rebuild pcap; dumpcap: dumpcap is not installed$/,
+      ),
+    })
+    expect(namesOf(chunksOf(events))).toEqual(['later.example'])
   })
 })
-
-/** Capture processes that this process has started. */
-function captureProcesses(): number[] {
-  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')
-  return children
-    .trim()
-    .split(/\s+/)
-    .map(Number)
-    .filter((pid) => pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('capture.js'))
-}
