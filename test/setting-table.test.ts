@@ -49,9 +49,10 @@ it('stand in the example file, which is valid', () => {
   expect(problems).toEqual([])
   const absent = SETTING_KEYS.filter((key) => !origins[key].startsWith('deploy/'))
   expect(absent).toEqual([
-    ...['kafka.password', 'store.password', 'worker.until_idle_seconds', 'token'],
+    ...['kafka.password', 'store.password', 'live.write', 'worker.until_idle_seconds', 'token'],
   ])
   expect(EXAMPLE.text).toContain('# until_idle_seconds: ')
+  expect(EXAMPLE.text).toContain('# write: ')
   expect(settings.worker.agents).toBe(path.resolve('deploy/agents'))
   // What the comment says holds where nothing is said, holds.
   for (const key of ['kafka.client_id', 'sensor.id', 'sensor.spool_bytes', 'worker.group'] as const)
