@@ -2,6 +2,7 @@
 // environment and a flag. Every number is finite and bounded, every text is a pattern.
 
 import path from 'node:path'
+import type { z } from 'zod'
 import { parseNetwork } from './address.ts'
 
 /** How a value is read. */
@@ -16,6 +17,10 @@ export interface Kind<T> {
   from?(value: T, directory: string): T
   /** The value as it would be written; without it, as JavaScript writes it. */
   show?(value: T): string
+  /** What a value with parts of its own is checked against in a settings file, so that a mistake is told at its place. */
+  schema?: z.ZodType<T>
+  /** Parts of it are nobody's business: a wrong one is not repeated. */
+  hidden?: true
 }
 
 /** A host and a port to listen at. */
@@ -208,4 +213,35 @@ export const listen: Kind<Listen> = {
     return fits ? { host, port } : undefined
   },
   show: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
+}
+
+/** Something with parts of its own: in a settings file as YAML, elsewhere as JSON. What is in it is not repeated. */
+export function structured<T>(
+  expected: string,
+  name: string,
+  schema: z.ZodType<T>,
+  more: Required<Pick<Kind<T>, 'from' | 'show'>>,
+): Kind<T> {
+  return {
+    ...{ expected, name, schema, hidden: true, ...more },
+    read: (value) => {
+      try {
+        const read = schema.safeParse(typeof value === 'string' ? JSON.parse(value) : value)
+        return read.success ? read.data : undefined
+      } catch {
+        return undefined
+      }
+    },
+  }
+}
+
+/** The keys that may stand at a place inside of such a value. */
+export function keysWithin(schema: z.ZodType, keys: readonly (string | number)[]): string[] {
+  const { def } = schema as unknown as { def: { innerType?: z.ZodType; element?: z.ZodType } }
+  if (def.innerType !== undefined) return keysWithin(def.innerType, keys)
+  const { shape } = schema as unknown as { shape?: Record<string, z.ZodType> }
+  const [first, ...rest] = keys
+  if (first === undefined) return Object.keys(shape ?? {})
+  const inner = typeof first === 'number' ? def.element : shape?.[first]
+  return inner === undefined ? [] : keysWithin(inner, rest)
 }

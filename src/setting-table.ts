@@ -1,6 +1,10 @@
 // Every setting there is: its key in a settings file, its flag, its default and what it is for. The variable of the
 // environment follows from the key. docs/settings.md is held to this table by a test.
 
+import path from 'node:path'
+import { shownRevocation, shownWebhooks } from './respond/respond-part.ts'
+import { WEBHOOKS } from './respond/respond-settings.ts'
+import { REVOCATION } from './respond/revoke-settings.ts'
 import {
   apiAddress,
   brokers,
@@ -13,6 +17,7 @@ import {
   networks,
   oneOf,
   storeAddress,
+  structured,
   text,
   whole,
   yesOrNo,
@@ -45,6 +50,12 @@ const FILTER = /^[^\p{Cc}]{1,2000}$/u
 const SECRET = /^[^\p{Cc}]{1,1024}$/u
 
 const TOKEN = /^bw_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/
+
+/** A path in a settings file is relative to that. */
+function besideFile<T extends { secret_file?: string | undefined }>(one: T, directory: string): T {
+  const { secret_file: file } = one
+  return file === undefined ? one : { ...one, secret_file: path.resolve(directory, file) }
+}
 
 export const SETTINGS = {
   'kafka.brokers': setting(brokers, 'Kafka brokers to begin with; the others are learned', {
@@ -199,6 +210,37 @@ export const SETTINGS = {
     whole(1, 86_400, 'seconds'),
     'end when nothing came for so long and everything is committed; for scripts',
     { flag: '--until-idle <seconds>' },
+  ),
+  'respond.webhooks': setting(
+    structured('a list of webhooks (docs/webhooks.md)', 'list', WEBHOOKS, {
+      from: (webhooks, directory) => webhooks.map((one) => besideFile(one, directory)),
+      show: shownWebhooks,
+    }),
+    'whom alerts are sent to',
+  ),
+  'respond.allow_targets': setting(
+    networks,
+    'private networks in which webhooks and revocation endpoints may be; none without it',
+  ),
+  'respond.revocation': setting(
+    structured('settings of revocation (docs/revocation.md)', 'keys and values', REVOCATION, {
+      from: (revocation, directory) => ({
+        ...revocation,
+        endpoints: revocation.endpoints.map((one) => besideFile(one, directory)),
+      }),
+      show: shownRevocation,
+    }),
+    'who may take access away, how, and within which limits; without it nothing is called',
+  ),
+  'respond.directory': setting(
+    filePath,
+    'where `bailiwick respond` keeps alerts, what is to be sent, and the audit log',
+    { flag: '--directory <dir>', fallback: 'bailiwick-respond' },
+  ),
+  'respond.group': setting(
+    text('1 to 200 letters, digits, dots, dashes or underscores', KAFKA_NAME),
+    'consumer group of `bailiwick respond`',
+    { fallback: 'bailiwick-respond' },
   ),
   'topics.partitions': setting(
     whole(1, 10_000),

@@ -8,12 +8,17 @@ import {
   checkYaml,
   formatProblem,
   type KeyPath,
+  keyText,
   meant,
   readYaml,
   type SourceFile,
   shown,
 } from './identity/yaml-file.ts'
-import type { Listen } from './setting-kinds.ts'
+import { respondPart, respondProblems, secretVariables } from './respond/respond-part.ts'
+import type { RespondPart } from './respond/respond-settings.ts'
+import { REVOCATION } from './respond/revoke-settings.ts'
+import { checkTogether, tlsPart } from './setting-checks.ts'
+import { keysWithin, type Listen } from './setting-kinds.ts'
 import {
   flagOf,
   SETTING_KEYS,
@@ -77,6 +82,8 @@ export interface Settings {
     inFlightBytes: number
     untilIdleSeconds: number | undefined
   }
+  /** What follows a finding; directory and group are those of `bailiwick respond`. */
+  respond: RespondPart & { directory: string; group: string }
   topics: { partitions: number; replicas: number | undefined; retentionDays: number }
   api: {
     /** For whoever asks an API; undefined: that of the process whose data directory is named. */
@@ -119,6 +126,7 @@ export function readSettings(sources: SettingSources): SettingsRead {
   const values: Partial<Record<SettingKey, unknown>> = {}
   const origins: Partial<Record<SettingKey, string>> = {}
   const files = sources.files.map((file) => readFile(file, problems))
+  const places = new Map<SettingKey, Found['place']>()
   for (const key of SETTING_KEYS) {
     const { fallback }: Setting = SETTINGS[key]
     const found =
@@ -127,8 +135,8 @@ export function readSettings(sources: SettingSources): SettingsRead {
       files.map((file) => file.get(key)).find((one) => one !== undefined)
     values[key] = found?.value ?? fallback
     origins[key] = found?.origin ?? (fallback === undefined ? 'not set' : 'default')
+    if (found !== undefined) places.set(key, found.place)
   }
-  tellUnknownVariables(sources.env, problems)
   // Every key was visited, and each value read by its own kind.
   const read = {
     values: values as SettingValues,
@@ -136,12 +144,36 @@ export function readSettings(sources: SettingSources): SettingsRead {
     problems,
   }
   checkTogether(read)
-  return { settings: assemble(read.values), ...read }
+  const respond = readRespond(read.values, sources.env, places, problems)
+  tellUnknownVariables(sources.env, secretVariables(respond), problems)
+  return { settings: { ...assemble(read.values), respond }, ...read }
 }
 
 interface Found {
   value: unknown
   origin: string
+  /** The place of what stands inside of the value. */
+  place: (below: KeyPath) => string
+}
+
+/** What follows a finding, checked as a whole. */
+function readRespond(
+  values: SettingValues,
+  env: SettingSources['env'],
+  places: ReadonlyMap<SettingKey, Found['place']>,
+  problems: SettingsProblem[],
+): Settings['respond'] {
+  const placeOf = ([name, ...below]: KeyPath) =>
+    places.get(`respond.${name}` as SettingKey)?.(below) ?? 'respond'
+  const written = {
+    webhooks: values['respond.webhooks'] ?? [],
+    allowTargets: (values['respond.allow_targets'] ?? []).map((one) => parseNetwork(one)!),
+    revocation: values['respond.revocation'] ?? REVOCATION.parse({}),
+  }
+  const part = respondPart(written, env, placeOf)
+  for (const { keys, words } of respondProblems(part))
+    problems.push({ severity: 'error', words: `${placeOf(keys)}: \`${keyText(keys)}\`: ${words}` })
+  return { ...part, directory: values['respond.directory'], group: values['respond.group'] }
 }
 
 function readText(
@@ -153,8 +185,8 @@ function readText(
   if (origin === undefined || given === undefined) return undefined
   const { kind, secret }: Setting = SETTINGS[key]
   const value = kind.read(given)
-  if (value !== undefined) return { value, origin }
-  const found = secret === true ? '' : `, found ${shown(given)}`
+  if (value !== undefined) return { value, origin, place: () => origin }
+  const found = secret === true || kind.hidden ? '' : `, found ${shown(given)}`
   problems.push({ severity: 'error', words: `${origin}: expected ${kind.expected}${found}` })
   return undefined
 }
@@ -193,7 +225,8 @@ function readFile(source: SourceFile, problems: SettingsProblem[]): Map<SettingK
     if (value === undefined) continue
     const { kind }: Setting = SETTINGS[key]
     if (kind.from !== undefined) value = kind.from(value, path.dirname(source.path))
-    found.set(key, { value, origin: file.place(keys) })
+    const place = (below: KeyPath) => file.place([...keys, ...below])
+    found.set(key, { value, origin: file.place(keys), place })
   }
   for (const problem of file.problems)
     problems.push({
@@ -228,6 +261,13 @@ const FILE_KEYS = SETTING_KEYS.filter((key) => !('secret' in SETTINGS[key]))
 function keysBelow(keys: KeyPath): string[] {
   const start = keys.map((key) => `${key}.`).join('')
   const below = FILE_KEYS.filter((key) => key.startsWith(start))
+  if (below.length === 0)
+    for (const key of FILE_KEYS) {
+      const { schema } = (SETTINGS[key] as Setting).kind
+      const depth = key.split('.').length
+      if (schema !== undefined && keys.slice(0, depth).join('.') === key)
+        return keysWithin(schema, keys.slice(depth))
+    }
   return [...new Set(below.map((key) => key.slice(start.length).split('.', 1)[0]!))]
 }
 
@@ -235,7 +275,7 @@ const SCHEMA = schemaBelow([])
 
 function schemaBelow(keys: readonly string[]): z.ZodType<unknown> {
   const setting: Setting | undefined = SETTINGS[keys.join('.') as SettingKey]
-  if (setting !== undefined && keysBelow(keys).length === 0) return schemaOf(setting)
+  if (setting !== undefined) return setting.kind.schema ?? schemaOf(setting)
   const shape = keysBelow(keys).map((key) => [key, schemaBelow([...keys, key]).optional()])
   return z.strictObject(Object.fromEntries(shape))
 }
@@ -256,8 +296,12 @@ const OF_TESTS = /^BAILIWICK_(?:REQUIRE_[A-Z]+|SHOTS)$/
 /** What Kubernetes sets in every container for a service that is called bailiwick. */
 const OF_KUBERNETES = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT(?:_\d+_(?:TCP|UDP)\w*)?)$/
 
-function tellUnknownVariables(env: SettingSources['env'], problems: SettingsProblem[]): void {
-  const known = [...SETTING_KEYS.map(variableOf), ...OTHER_VARIABLES]
+function tellUnknownVariables(
+  env: SettingSources['env'],
+  secrets: readonly string[],
+  problems: SettingsProblem[],
+): void {
+  const known = [...SETTING_KEYS.map(variableOf), ...OTHER_VARIABLES, ...secrets]
   for (const name of Object.keys(env))
     if (
       name.startsWith('BAILIWICK_') &&
@@ -270,63 +314,12 @@ function tellUnknownVariables(env: SettingSources['env'], problems: SettingsProb
       })
 }
 
-/** Mistakes of several settings together. */
-function checkTogether({ values, origins, problems }: Omit<SettingsRead, 'settings'>): void {
-  const tell = (severity: SettingsProblem['severity'], key: SettingKey, words: string) => {
-    const origin = origins[key]
-    const place = origin === variableOf(key) || origin === flagOf(key) ? '' : `\`${key}\`: `
-    problems.push({ severity, words: `${origin}: ${place}${words}` })
-  }
-  const given = (key: SettingKey) => !['default', 'not set'].includes(origins[key])
-  const pair = ['kafka.tls.cert_file', 'kafka.tls.key_file'] as const
-  for (const [one, other] of [pair, [pair[1], pair[0]] as const])
-    if (given(one) && !given(other)) tell('error', one, `needs \`${other}\` beside it`)
-  if (values['kafka.tls.enabled'] === false && TLS_FILES.some(given))
-    tell('error', 'kafka.tls.enabled', 'is false, but files for TLS are given (take one away)')
-  const user = 'kafka.sasl.username'
-  const password = given('kafka.password') || given('kafka.sasl.password_file')
-  if (given(user) && !password)
-    tell(
-      'error',
-      user,
-      'needs a password: give `kafka.sasl.password_file`, or set BAILIWICK_KAFKA_PASSWORD',
-    )
-  for (const key of ['kafka.password', 'kafka.sasl.password_file', 'kafka.sasl.mechanism'] as const)
-    if (given(key) && !given(user))
-      tell('error', key, 'needs `kafka.sasl.username` (or BAILIWICK_KAFKA_SASL_USERNAME) beside it')
-  if (given(user) && values['kafka.sasl.mechanism'] === 'plain' && tlsPart(values) === undefined)
-    tell(
-      'warning',
-      user,
-      'the password travels in the clear: set `kafka.tls`, or use scram-sha-512',
-    )
-  if (/^https?:\/\/[^/@]*:[^/@]+@/i.test(values['store.address'] ?? ''))
-    tell(
-      'warning',
-      'store.address',
-      'others can read the password in this URL: give `store.password_file`, or set BAILIWICK_STORE_PASSWORD',
-    )
-}
-
-const TLS_FILES = ['kafka.tls.ca_file', 'kafka.tls.cert_file', 'kafka.tls.key_file'] as const
-
-function tlsPart(values: SettingValues): KafkaPart['tls'] {
-  const [caFile, certFile, keyFile] = TLS_FILES.map((key) => values[key])
-  const files = {
-    ...(caFile === undefined ? {} : { caFile }),
-    ...(certFile === undefined ? {} : { certFile }),
-    ...(keyFile === undefined ? {} : { keyFile }),
-  }
-  const wanted = values['kafka.tls.enabled'] ?? Object.keys(files).length > 0
-  return wanted ? files : undefined
-}
-
 function hidden(text: string | undefined, file: string | undefined): HiddenText | undefined {
   if (text !== undefined) return { text: () => text }
   return file === undefined ? undefined : { file }
 }
 
-function assemble(values: SettingValues): Settings {
+function assemble(values: SettingValues): Omit<Settings, 'respond'> {
   const username = values['kafka.sasl.username']
   const password = hidden(values['kafka.password'], values['kafka.sasl.password_file'])
   return {

@@ -117,6 +117,7 @@ const RANKS: readonly (readonly string[])[] = [
     'settings.ts',
     'setting-table.ts',
     'setting-kinds.ts',
+    'setting-checks.ts',
   ],
   ['replay.ts', 'ship', 'work', 'live'],
   ['serve'],
@@ -213,7 +214,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   undici: ['respond'],
   yaml: ['identity'],
   // A schema stands beside what it describes: agent files there, expectations here.
-  zod: ['identity', 'cli', 'settings.ts', 'respond', 'api'],
+  zod: ['identity', 'cli', 'settings.ts', 'setting-kinds.ts', 'respond', 'api'],
 }
 
 describe('packages', () => {

@@ -7,6 +7,7 @@ import { type Command, Option } from 'commander'
 import type { KafkaSettings } from '../bus/kafka-client.ts'
 import type { SourceFile } from '../identity/yaml-file.ts'
 import { explainFileError } from '../inputs.ts'
+import { Secret, SecretError } from '../respond/secret.ts'
 import {
   flagOf,
   SETTING_KEYS,
@@ -170,6 +171,13 @@ export function secretTexts(settings: Settings): string[] {
       if (secret !== undefined) texts.push(secretOf(secret, key))
     } catch (error) {
       if (!(error instanceof CommandError)) throw error
+    }
+  const { webhooks, revocations } = settings.respond.secrets
+  for (const { source, place } of [...webhooks.values(), ...revocations.values()])
+    try {
+      texts.push(...new Secret(source, place).texts())
+    } catch (error) {
+      if (!(error instanceof SecretError)) throw error
     }
   const inUrl = /^https?:\/\/[^/@]*:([^/@]+)@/i.exec(settings.store ?? '')?.[1]
   if (inUrl !== undefined) texts.push(inUrl)

@@ -8,7 +8,7 @@ import { addSettingsOptions, settingsOf, settingsRead } from './bus-options.ts'
 import type { CommandParts } from './program.ts'
 import { renderTable } from './text-table.ts'
 
-const SECTIONS = ['kafka', 'store', 'sensor', 'worker', 'topics', 'listen']
+const SECTIONS = ['kafka', 'store', 'sensor', 'worker', 'respond', 'topics', 'listen']
 
 const EXAMPLES = `Examples:
   bailiwick config validate --config bailiwick.yaml     exit 2 if something is wrong

@@ -234,6 +234,7 @@ const EXPECTED: Record<string, string> = {
   array: 'a list',
   boolean: 'true or false',
   number: 'a number',
+  int: 'a whole number',
 }
 
 /**
@@ -270,7 +271,7 @@ export function checkYaml<T>(
       file.report(
         'error',
         keys,
-        `${name === '' ? '' : `\`${name}\`: `}expected ${expected(issue)}, found ${shown(found)}${cure(issue, found)}`,
+        `${name === '' ? '' : `\`${name}\`: `}expected ${expected(issue)}${isHidden(issue) ? '' : `, found ${shown(found)}`}${cure(issue, found)}`,
       )
   }
   return undefined
@@ -284,13 +285,22 @@ function expected(issue: z.core.$ZodIssue): string {
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`
     case 'too_big':
+      if (isOfNumber(issue)) return issue.message
       return `at most ${issue.maximum} ${issue.origin === 'string' ? 'characters' : 'entries'}`
     case 'too_small':
+      if (isOfNumber(issue)) return issue.message
       return `at least ${issue.minimum} ${issue.origin === 'string' ? 'character' : 'entry'}`
     default:
       return issue.message
   }
 }
+
+/** The schema of a number says its bounds itself. */
+const isOfNumber = ({ origin }: { origin: string }) => origin === 'number' || origin === 'int'
+
+/** A value that may be a secret is not repeated: its custom issue says so in `params.hidden`. */
+const isHidden = (issue: z.core.$ZodIssue) =>
+  issue.code === 'custom' && issue.params?.hidden === true
 
 /** What mends it, if that is known. A custom issue carries it in `params.cure`. */
 function cure(issue: z.core.$ZodIssue, found: unknown): string {

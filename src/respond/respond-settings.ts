@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import type { Network } from '../address.ts'
-import type { RevocationPart } from './revoke-settings.ts'
+import { hiddenText, type RevocationPart } from './revoke-settings.ts'
 import type { SecretSource } from './secret.ts'
 
 /** Kinds of alerts are words such as out_of_scope; a webhook may want some of them only. */
@@ -10,11 +10,13 @@ const WORD = /^[a-z][a-z0-9_]{0,63}$/
 /** Names of webhooks stand in ids, metrics and the names of variables. */
 const NAME = /^[a-z][a-z0-9-]{0,31}$/
 export const WEBHOOKS_MAX = 32
+const SCORE = 'a score from 0 to 100'
+const SECONDS = 'seconds from 0 to 3600'
 
 /** A webhook as it stands in a settings file. */
 export const WEBHOOK = z.strictObject({
   name: z.string().regex(NAME, 'a name of up to 32 lower-case letters, digits and dashes'),
-  url: z.string().min(1).max(2048),
+  url: hiddenText(2048, 'a URL such as https://host/path'),
   /** Holds the secret, or two of them while one takes the place of the other. */
   secret_file: z.string().min(1).max(4096).optional(),
   kinds: z
@@ -22,12 +24,8 @@ export const WEBHOOK = z.strictObject({
     .min(1)
     .max(64)
     .optional(),
-  min_score: z.int().min(0, 'a score from 0 to 100').max(100, 'a score from 0 to 100').optional(),
-  group_seconds: z
-    .number()
-    .min(0, 'seconds from 0 to 3600')
-    .max(3600, 'seconds from 0 to 3600')
-    .optional(),
+  min_score: z.int(SCORE).min(0, SCORE).max(100, SCORE).optional(),
+  group_seconds: z.number(SECONDS).min(0, SECONDS).max(3600, SECONDS).optional(),
 })
 export const WEBHOOKS = z.array(WEBHOOK).max(WEBHOOKS_MAX)
 export type WebhookPart = z.infer<typeof WEBHOOK>

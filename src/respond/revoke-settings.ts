@@ -10,11 +10,23 @@ export const REVOCATION_ENDPOINTS_MAX = 32
 const PATTERNS_MAX = 1000
 /** Deepest nesting of a body. */
 const BODY_DEPTH_MAX = 8
+/** Longest body as it is written down, in JSON. */
+const BODY_LENGTH_MAX = 16_384
 
-const whole = (min: number, max: number) => z.number().int().min(min).max(max)
+const whole = (min: number, max: number) => {
+  const error = `a whole number from ${min} to ${max}`
+  return z.int(error).min(min, error).max(max, error)
+}
 const name = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, {
   error: 'a name of up to 32 lower-case letters, digits, dashes or underscores',
 })
+
+/** Text that may hold a secret: a wrong one is not repeated. */
+export function hiddenText(max: number, error: string) {
+  const fits = (value: unknown) =>
+    typeof value === 'string' && value.length >= 1 && value.length <= max
+  return z.custom<string>(fits, { error, params: { hidden: true } })
+}
 
 /** An agent id, or a beginning of one with `*` at its end. */
 const agentPattern = z
@@ -32,17 +44,25 @@ function depthOf(value: unknown): number {
   return 1 + Math.max(0, ...Object.values(value).map(depthOf))
 }
 
+const BODY_ERROR = `at most ${BODY_DEPTH_MAX} levels and ${BODY_LENGTH_MAX} characters of JSON`
+
 export const REVOCATION_ENDPOINT = z.strictObject({
   name,
-  url: z.string().min(1).max(2048),
+  url: hiddenText(2048, 'a URL such as https://host/path'),
   method: z.enum(['POST', 'PUT', 'PATCH', 'DELETE']).default('POST'),
   /** Texts may hold ${agent} and its like (revoke-template.ts). */
-  headers: z.record(z.string().regex(/^[A-Za-z0-9-]{1,64}$/), z.string().max(1024)).default({}),
+  headers: z
+    .record(
+      z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'a name of letters, digits and dashes'),
+      hiddenText(1024, 'text of up to 1024 characters'),
+    )
+    .default({}),
   body: z
-    .custom<Json>(() => true)
-    .refine((value) => depthOf(value) <= BODY_DEPTH_MAX, {
-      error: `at most ${BODY_DEPTH_MAX} levels`,
-    })
+    .custom<Json>(
+      (value) =>
+        depthOf(value) <= BODY_DEPTH_MAX && JSON.stringify(value).length <= BODY_LENGTH_MAX,
+      { error: BODY_ERROR, params: { hidden: true } },
+    )
     .optional(),
   /** Whose access it can take away; without it everybody's. */
   agents: z.array(agentPattern).max(PATTERNS_MAX).default(['*']),

@@ -2,6 +2,7 @@
 // change anything but their own place: percent-encoded into a URL, without control characters into a header, as JSON
 // strings into a body.
 
+import { printable } from '../wire-text.ts'
 import type { FindingEvent } from './finding.ts'
 import type { RevocationRequest } from './revoke-desk.ts'
 import type { RevocationEndpointPart } from './revoke-settings.ts'
@@ -28,7 +29,7 @@ const PLACE = /\$\{([^}]*)\}/g
 const isVariable = (name: string): name is TemplateVariable =>
   TEMPLATE_VARIABLES.some((variable) => variable === name)
 
-const place = (variable: TemplateVariable) => `\${${variable}}`
+const place = (variable: string) => `\${${variable}}`
 
 /** Without a body of the operator's own. */
 const DEFAULT_BODY = {
@@ -58,24 +59,83 @@ export function templateValues(revocation: string, finding: FindingEvent): Templ
   }
 }
 
-/** Mistakes in the texts of an endpoint, in words; a template without any can always be filled in. */
-export function templateProblems(endpoint: RevocationEndpointPart): string[] {
-  const texts = [endpoint.url, ...Object.values(endpoint.headers), ...stringsOf(endpoint.body)]
-  const unknown = texts.flatMap((text) =>
+/** A mistake, and where in the endpoint it stands. */
+export interface TemplateProblem {
+  keys: readonly (string | number)[]
+  words: string
+}
+
+/** Headers that the sender sets itself. */
+const OWN_HEADERS =
+  /^(?:host|connection|keep-alive|te|trailer|upgrade|expect|transfer-encoding|content-(?:length|type|encoding)|user-agent|webhook-.*)$/i
+/** Headers, and parameters of a URL, that hold what nobody should read in a settings file. */
+const SECRET_HEADERS =
+  /^(?:(?:proxy-)?authorization|cookie)$|(?:^|[-_])(?:api-?key|key|token|secret|password)$/i
+const SECRET_CURE =
+  'secrets do not stand in settings files: requests are signed, and that says who asks (docs/revocation.md)'
+/** What a header may hold (RFC 9110, 5.5), of ASCII. */
+const HEADER_TEXT = /^[\t\x20-\x7e]*$/
+
+/** Mistakes in the texts of an endpoint; a template without any can always be filled in. */
+export function templateProblems(endpoint: RevocationEndpointPart): TemplateProblem[] {
+  const texts: [TemplateProblem['keys'], string][] = [
+    [['url'], endpoint.url],
+    ...Object.entries(endpoint.headers).map(([key, text]): [TemplateProblem['keys'], string] => [
+      ['headers', key],
+      text,
+    ]),
+    ...stringsOf(endpoint.body, ['body']),
+  ]
+  const problems = texts.flatMap(([keys, text]) =>
     [...text.matchAll(PLACE)]
       .map((match) => match[1]!)
       .filter((name) => !isVariable(name))
-      .map((name) => `\${${name}} is not known; there are ${TEMPLATE_VARIABLES.join(', ')}`),
+      .map((name) => ({
+        keys,
+        words: `${place(printable(name))} is not known; there are ${TEMPLATE_VARIABLES.join(', ')}`,
+      })),
   )
   const host = /^[a-z]+:\/\/[^/?#]*/i.exec(endpoint.url)?.[0] ?? endpoint.url
-  if (/\$\{/.test(host)) unknown.push('the host of the URL must not depend on a finding')
-  return unknown
+  const add = (keys: TemplateProblem['keys'], words: string) => problems.push({ keys, words })
+  if (/\$\{/.test(host)) add(['url'], 'the host of the URL must not depend on a finding')
+  const query = endpoint.url.split('?')[1]?.split('#')[0] ?? ''
+  if (query.split('&').some((pair) => SECRET_HEADERS.test(pair.split('=')[0]!)))
+    add(['url'], SECRET_CURE)
+  for (const [key, text] of Object.entries(endpoint.headers)) {
+    if (OWN_HEADERS.test(key)) add(['headers', key], 'this header is set by the sender itself')
+    if (SECRET_HEADERS.test(key)) add(['headers', key], SECRET_CURE)
+    if (!HEADER_TEXT.test(text))
+      add(['headers', key], 'a header holds one line of ASCII, and what is filled in')
+  }
+  return problems
 }
 
-function stringsOf(value: unknown): string[] {
-  if (typeof value === 'string') return [value]
+/** Values such as those of a finding, to see whether a template can be filled in. */
+export const EXAMPLE_VALUES: TemplateValues = {
+  revocation: '00000000-0000-4000-8000-000000000001',
+  alert: '00000000-0000-4000-8000-0000000000a1',
+  agent: 'spiffe://example.org/agents/example',
+  rule: 'default-deny',
+  kind: 'out_of_scope',
+  destination: 'example.com',
+  peer: '192.0.2.7',
+  port: '443',
+  protocol: '6',
+  score: '70',
+  decided_at: '2026-01-01T00:00:00.000Z',
+  sentence: 'example reached example.com:443, which no rule of its scope allows',
+}
+
+function stringsOf(
+  value: unknown,
+  keys: TemplateProblem['keys'],
+): [TemplateProblem['keys'], string][] {
+  if (typeof value === 'string') return [[keys, value]]
   if (typeof value !== 'object' || value === null) return []
-  return Object.values(value).flatMap(stringsOf)
+  const isList = Array.isArray(value)
+  return Object.entries(value).flatMap(([key, inner]) =>
+    stringsOf(inner, [...keys, isList ? Number(key) : key]),
+  )
 }
 
 /** The request, without what signs it. */

@@ -86,15 +86,10 @@ export interface TargetGuard {
   agent: Agent
 }
 
-/**
- * @param allowed networks of the operator: targets in there may be private, and need no TLS
- * @param connectMillis limit of the time to connect
- */
-export function targetGuard(
-  allowed: readonly Network[],
-  { connections = 4, connectMillis = 5000, resolve = systemResolve } = {},
-): TargetGuard {
-  const refusal = (host: string, address: string, plain: boolean): TargetRefused | undefined => {
+type Refusal = (host: string, address: string, plain: boolean) => TargetRefused | undefined
+
+function refusalBy(allowed: readonly Network[]): Refusal {
+  return (host, address, plain) => {
     const bytes = parseAddress(address.replace(/%.*$/s, ''))
     if (bytes !== undefined && allowed.some((network) => contains(network, bytes))) return undefined
     const what = specialAddress(address)
@@ -108,6 +103,30 @@ export function targetGuard(
       `${printable(place)} is outside of respond.allow_targets and has no TLS: use https`,
     )
   }
+}
+
+/**
+ * A URL that a request may be sent to, as far as it can be seen without asking for its addresses.
+ * @throws TargetRefused
+ */
+export function checkTarget(text: string, allowed: readonly Network[]): URL {
+  const url = parseTarget(text)
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const refused =
+    isIP(host) > 0 ? refusalBy(allowed)(host, host, url.protocol === 'http:') : undefined
+  if (refused !== undefined) throw refused
+  return url
+}
+
+/**
+ * @param allowed networks of the operator: targets in there may be private, and need no TLS
+ * @param connectMillis limit of the time to connect
+ */
+export function targetGuard(
+  allowed: readonly Network[],
+  { connections = 4, connectMillis = 5000, resolve = systemResolve } = {},
+): TargetGuard {
+  const refusal = refusalBy(allowed)
   const lookupFor =
     (plain: boolean): LookupFunction =>
     (host, options, done) =>
@@ -123,26 +142,19 @@ export function targetGuard(
         if (options.all === true) return done(null, addresses)
         done(null, first.address, first.family)
       })
-  const literal = (host: string, plain: boolean) =>
-    isIP(host) > 0 ? refusal(host, host, plain) : undefined
   const connectors = [false, true].map((plain) =>
     buildConnector({ lookup: lookupFor(plain), timeout: connectMillis, maxCachedSessions: 16 }),
   )
   const connect: buildConnector.connector = (options, done) => {
     const plain = options.protocol !== 'https:'
     // An address in the URL is connected to without being looked up.
-    const refused = literal(options.hostname, plain)
+    const { hostname } = options
+    const refused = isIP(hostname) > 0 ? refusal(hostname, hostname, plain) : undefined
     if (refused !== undefined) return done(refused, null)
     connectors[plain ? 1 : 0]!(options, done)
   }
   return {
-    check(text) {
-      const url = parseTarget(text)
-      const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-      const refused = literal(host, url.protocol === 'http:')
-      if (refused !== undefined) throw refused
-      return url
-    },
+    check: (text) => checkTarget(text, allowed),
     agent: new Agent({
       connect,
       connections,

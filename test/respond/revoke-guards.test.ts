@@ -133,11 +133,29 @@ describe('a template', () => {
 
   test('is refused if it names what there is not, or lets a finding choose the host', () => {
     expect(templateProblems(endpoint!)).toEqual([])
-    expect(templateProblems({ ...endpoint!, body: { a: [`\${secret}`] } })[0]).toContain(
-      `\${secret} is not known`,
-    )
+    const [unknown] = templateProblems({ ...endpoint!, body: { a: ['x', `\${secret}`] } })
+    expect(unknown!.keys).toEqual(['body', 'a', 1])
+    expect(unknown!.words).toContain(`\${secret} is not known`)
     expect(templateProblems({ ...endpoint!, url: `https://\${destination}/x` })).toEqual([
-      'the host of the URL must not depend on a finding',
+      { keys: ['url'], words: 'the host of the URL must not depend on a finding' },
     ])
+  })
+
+  test.each([
+    ['authorization', 'Bearer abc', 'secrets do not stand in settings files'],
+    ['X-Api-Key', 'abc', 'secrets do not stand in settings files'],
+    ['Webhook-Id', 'mine', 'is set by the sender itself'],
+    ['Host', 'elsewhere.example', 'is set by the sender itself'],
+    ['X-Why', 'two\nlines', 'one line'],
+  ])('does not set the header %s: %j', (name, text, words) => {
+    const problems = templateProblems({ ...endpoint!, headers: { [name]: text } })
+    expect(problems).toEqual([
+      { keys: ['headers', name], words: expect.stringContaining(words) as string },
+    ])
+  })
+
+  test('holds no secret in its URL', () => {
+    const url = 'https://iam.example.com/x?a=1&api_key=abc'
+    expect(templateProblems({ ...endpoint!, url })[0]?.words).toContain('secrets do not stand')
   })
 })
