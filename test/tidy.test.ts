@@ -433,6 +433,7 @@ function importedFrom(file: SourceFile): string[] {
 
 /** Sources whose behaviour shows only in a larger test. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  'src/setting-checks.ts': 'test/settings.test.ts',
   // All inputs together, by what comes out at the other end.
   'src/ship/read-all.ts': 'test/ship/follow.test.ts',
   'src/ship/close-origin.ts': 'test/ship/follow.test.ts',
