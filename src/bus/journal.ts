@@ -74,6 +74,7 @@ export class Journal {
   #checkpoint: Checkpoint
   #source: JournalSource | undefined
   #closed = false
+  #discarding: Promise<void> | undefined
 
   /**
    * Opens the journal of a directory, which is made if it is not there.
@@ -148,15 +149,14 @@ export class Journal {
   /**
    * Reads what is durable now, from this id on as far as it is still there. Changes nothing: whoever consumes the
    * journal gets it all the same. Damage is passed over, and told to the consumer when it comes there.
+   * @param damage for one who has no consumer: is told of damage here, and `holeOffsets` counts the records it took
    */
-  async *recordsFrom(id: bigint): AsyncGenerator<Delivery, void, void> {
-    const reader = new JournalReader(
-      this.#settings,
-      this.#disk,
-      () => {},
-      this.#writer,
-      newSourceCounters(),
-    )
+  async *recordsFrom(
+    id: bigint,
+    damage?: { tell: TellTrouble; counters: SourceCounters },
+  ): AsyncGenerator<Delivery, void, void> {
+    const { tell, counters } = damage ?? { tell: () => {}, counters: newSourceCounters() }
+    const reader = new JournalReader(this.#settings, this.#disk, tell, this.#writer, counters)
     try {
       for (let next = id; ; ) {
         const record = await reader.next(next)
@@ -175,7 +175,10 @@ export class Journal {
    * @throws BusFault when the disk fails
    */
   async discardBefore(id: bigint): Promise<void> {
-    await this.#store({ next: id, intent: '' })
+    if (this.#closed) throw new BusError('closed', 'the journal is closed')
+    const discarding = this.#store({ next: id, intent: '' })
+    this.#discarding = discarding.catch(() => {})
+    await discarding
   }
 
   /** What went wrong for good, if anything. The process must end with code 70. */
@@ -257,6 +260,7 @@ export class Journal {
     if (this.#closed) return
     await this.#source?.close()
     this.#closed = true
+    await this.#discarding
     await this.#writer.close()
     await this.#lock.release()
   }

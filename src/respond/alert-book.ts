@@ -12,6 +12,8 @@ export const FLOWS_MAX = 1000
 /** Flows that all alerts remember together, beyond the first few of each. */
 const ALL_FLOWS_MAX = 200_000
 const FLOWS_LEAST = 16
+/** Alerts that are kept beyond the limit because a message about them is still to be made. */
+const WAITING_MAX = 5000
 /** Ids of alerts that went out of the book, in each of two generations: what comes for them is no new alert. */
 const GONE_MAX = 250_000
 
@@ -181,6 +183,8 @@ export class AlertBook {
   #trim(max: number): void {
     for (const alert of this.#alerts.values()) {
       if (this.#alerts.size <= max) return
+      // A process that dies now must find it again, or nobody is ever told of it.
+      if (this.#alerts.size <= max + WAITING_MAX && isWaiting(alert)) continue
       this.#alerts.delete(alert.id)
       this.#flows -= alert.flows.size
       this.addGone([numberOf(alert.id)])
@@ -191,6 +195,11 @@ export class AlertBook {
 /** The first 52 bits of an id that is itself a hash. */
 function numberOf(uuid: string): number {
   return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(15, 16), 16)
+}
+
+function isWaiting({ deliveries }: BookedAlert): boolean {
+  for (const mail of deliveries.values()) if (mail === undefined) return true
+  return false
 }
 
 /** What a finding adds to what is known; undefined if nothing. */

@@ -15,10 +15,10 @@ export class DueQueue {
     return this.#heap[0]?.due
   }
 
-  /** Adds a mail, to be taken at `mail.nextAt`. Of one moment, those that came first go first. */
-  add(mail: Mail): void {
+  /** Adds a mail, to be taken at that time. Of one moment, those that came first go first. */
+  add(mail: Mail, due: number): void {
     const heap = this.#heap
-    const one = { mail, due: mail.nextAt, turn: this.#turns++ }
+    const one = { mail, due, turn: this.#turns++ }
     let at = heap.push(one) - 1
     for (; at > 0; ) {
       const above = (at - 1) >> 1

@@ -4,50 +4,18 @@
 // At a low rate each alert is a message of its own and goes at once. When alerts come faster than messages may go,
 // they gather, and the next message is about all of them.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { failpoint } from '../failpoint.ts'
 import type { Log } from '../telemetry.ts'
 import type { BookedAlert } from './alert-book.ts'
 import { DueQueue } from './due-queue.ts'
+import type { EndpointLimits } from './endpoint-limits.ts'
 import { type DeliveryState, type Mail, mailId } from './mail.ts'
 import { MESSAGE_ALERTS_MAX, writeMessage } from './message.ts'
 import type { Notifier, Outcome } from './notifier.ts'
 import type { Outbox } from './outbox.ts'
-import { AGE_MAX, Allowance, RETRY_SCHEDULE, retryPause } from './retry.ts'
-import { Sender, type SenderLimits } from './sender.ts'
-
-export interface EndpointLimits extends SenderLimits {
-  /** Pauses before the tries, milliseconds. */
-  schedule: readonly number[]
-  /** Messages that may go at once, and each second; what comes beyond is grouped. */
-  burst: number
-  perSecond: number
-  /** Messages that wait. */
-  queueMax: number
-  /** Tries again for each first one, and that may come on top: at once, and each second. */
-  retryShare: number
-  retryBurst: number
-  retriesPerSecond: number
-  ageMax: number
-  /** How long what is under way may take when the endpoint is closed. */
-  closeMillis: number
-}
-
-export const ENDPOINT_LIMITS: EndpointLimits = {
-  schedule: RETRY_SCHEDULE,
-  timeoutMillis: 15_000,
-  concurrency: 4,
-  burst: 10,
-  perSecond: 1,
-  breakAfter: 5,
-  breakMillis: [10_000, 30_000, 60_000, 300_000],
-  throttleMillis: 5000,
-  queueMax: 20_000,
-  retryShare: 0.1,
-  retryBurst: 10,
-  retriesPerSecond: 1,
-  ageMax: AGE_MAX,
-  closeMillis: 3000,
-}
+import { Allowance, RETRY_AFTER_MAX, retryPause } from './retry.ts'
+import { Sender } from './sender.ts'
 
 export interface EndpointParts {
   outbox: Outbox
@@ -56,8 +24,11 @@ export interface EndpointParts {
   /** Seconds that an alert waits for others. */
   groupSeconds: number
   log: Log
-  /** Milliseconds since 1970, and a number from 0 to 1. */
+  /** Milliseconds since 1970: what is shown and noted. It may be set, back too. */
   now: () => number
+  /** Milliseconds of a clock that nobody sets: what is waited for. */
+  steady: () => number
+  /** A number from 0 to 1. */
   random: () => number
   /** A mail came to an end, or one step further. */
   told: (mail: Mail, outcome: Outcome | undefined) => void
@@ -74,6 +45,9 @@ export interface EndpointCounters {
   alerts: number
   died: number
 }
+
+/** How long what came of the last requests may take to be noted when the endpoint is closed. */
+const NOTE_MILLIS = 1000
 
 /** The longest that a timer can be set for. */
 const TIMER_MAX = 2 ** 31 - 1
@@ -99,7 +73,7 @@ export class Endpoint {
   readonly #fresh = new DueQueue()
   readonly #again = new DueQueue()
   #waiting: BookedAlert[] = []
-  /** Since when the first of them waits. */
+  /** Since when the first of them waits, by the steady clock. */
   #waitingSince = 0
   readonly #sending = new Set<Promise<void>>()
   #forming = false
@@ -112,10 +86,10 @@ export class Endpoint {
     this.name = name
     this.#parts = parts
     this.#groupSeconds = parts.groupSeconds
-    const { limits, now } = parts
-    this.#sender = new Sender(notifier, limits, now)
-    this.#messages = new Allowance(limits.burst, limits.perSecond, now())
-    this.#retries = new Allowance(limits.retryBurst, limits.retriesPerSecond, now())
+    const { limits, steady } = parts
+    this.#sender = new Sender(notifier, limits, steady)
+    this.#messages = new Allowance(limits.burst, limits.perSecond, steady())
+    this.#retries = new Allowance(limits.retryBurst, limits.retriesPerSecond, steady())
   }
 
   get queued(): number {
@@ -126,7 +100,9 @@ export class Endpoint {
   get waitingSince(): number | undefined {
     const first = (this.#fresh.peek() ?? this.#again.peek())?.createdAt
     if (this.#waiting.length === 0) return first
-    return Math.min(first ?? this.#waitingSince, this.#waitingSince)
+    const { now, steady } = this.#parts
+    const since = now() - (steady() - this.#waitingSince)
+    return Math.min(first ?? since, since)
   }
 
   get target(): string {
@@ -144,7 +120,15 @@ export class Endpoint {
 
   get #disabled(): string | undefined {
     const disabled = this.#parts.outbox.disabled.get(this.name)
-    return disabled?.target === this.target ? disabled.why : undefined
+    return disabled?.key === this.#sender.key ? disabled.why : undefined
+  }
+
+  /** What a person should know of it; undefined if it does well. */
+  get trouble(): string | undefined {
+    const { name, state, lastError = '' } = this
+    if (state === 'disabled') return `webhook ${name} is disabled: ${this.#disabled}`
+    if (state === 'held') return `webhook ${name} fails and is left alone for a while: ${lastError}`
+    return undefined
   }
 
   /** What goes on with a mail of this endpoint, or (undefined) with an alert that waits for one. */
@@ -163,15 +147,15 @@ export class Endpoint {
   /** Alerts that are to be told here. They are noted as waiting by whoever calls. */
   offer(alerts: readonly BookedAlert[]): void {
     if (alerts.length === 0) return
-    if (this.#waiting.length === 0) this.#waitingSince = this.#parts.now()
+    if (this.#waiting.length === 0) this.#waitingSince = this.#parts.steady()
     this.#waiting.push(...alerts)
   }
 
   /** Messages about what waits, as far as they may go now. They must be noted, then given to `enqueue`. */
   form(): Mail[] {
     const mails: Mail[] = []
-    const now = this.#parts.now()
-    while (this.#waiting.length > 0 && this.#mayForm(now, mails.length)) {
+    const [now, steady] = [this.#parts.now(), this.#parts.steady()]
+    while (this.#waiting.length > 0 && this.#mayForm(steady, mails.length)) {
       const { body, taken } = writeMessage(this.#waiting, now)
       const alerts = this.#waiting.splice(0, taken).map(({ id }) => id)
       this.counters.messages++
@@ -203,20 +187,27 @@ export class Endpoint {
     if (this.#disabled !== undefined) this.#died(mail, this.#disabled)
     else if (this.#fresh.size + this.#again.size >= this.#parts.limits.queueMax)
       this.#died(mail, 'too many messages wait already')
-    else this.#queueOf(mail).add(mail)
+    else this.#queue(mail)
   }
 
-  #queueOf(mail: Mail): DueQueue {
-    return mail.attempts === 0 ? this.#fresh : this.#again
+  /**
+   * Puts it where it waits. When it is due was noted by the wall clock, perhaps of a process that had another one: what
+   * was never tried does not wait, and nothing waits for longer than anybody may ask for.
+   */
+  #queue(mail: Mail): void {
+    const { now, steady } = this.#parts
+    const wait = Math.min(Math.max(0, mail.nextAt - now()), 2 * RETRY_AFTER_MAX)
+    if (mail.attempts === 0) this.#fresh.add(mail, steady())
+    else this.#again.add(mail, steady() + wait)
   }
 
   /** Sends what is due, and comes back when more is. */
   pump(): void {
     if (this.#closed) return
     clearTimeout(this.#timer)
-    const { now, fail } = this.#parts
-    while (now() >= this.#sender.blockedUntil && this.#sending.size < this.#sender.concurrency) {
-      const mail = this.#next(now())
+    const { steady, fail } = this.#parts
+    while (steady() >= this.#sender.blockedUntil && this.#sending.size < this.#sender.concurrency) {
+      const mail = this.#next(steady())
       if (mail === undefined) break
       const sending = this.#send(mail)
         .catch(fail)
@@ -256,7 +247,7 @@ export class Endpoint {
   /** Until there may be something to do. Where all requests are taken, the end of one wakes. */
   #sleep(): void {
     if (this.#sending.size >= this.#sender.concurrency) return
-    const now = this.#parts.now()
+    const now = this.#parts.steady()
     const wakes: number[] = []
     if (this.#again.nextAt !== undefined)
       wakes.push(Math.max(this.#again.nextAt, now + this.#retries.wait(now)))
@@ -274,7 +265,7 @@ export class Endpoint {
 
   async #send(mail: Mail): Promise<void> {
     const { outbox, now, limits, told } = this.#parts
-    if (now() - mail.createdAt > limits.ageMax)
+    if (now() - (mail.since ?? mail.createdAt) > limits.ageMax)
       return this.#died(mail, `not delivered in time${lastWords(mail)}`)
     const body = await outbox.bodyOf(mail)
     if (body === undefined) return this.#died(mail, 'its text is damaged on the disk')
@@ -285,8 +276,7 @@ export class Endpoint {
     mail.state = 'queued'
     if (outcome === undefined) {
       // Not sent: the endpoint fails, or the process ends.
-      mail.nextAt = now() + 1
-      this.#queueOf(mail).add(mail)
+      this.#queue(mail)
       return
     }
     mail.attempts++
@@ -319,7 +309,7 @@ export class Endpoint {
         why,
       },
     )
-    await outbox.disable(this.name, { target, why })
+    await outbox.disable(this.name, { key: this.#sender.key, target, why })
     this.#died(mail, why)
     for (const one of [...this.#fresh.drain(), ...this.#again.drain()]) this.#died(one, why)
     told(mail, { kind: 'gone', why })
@@ -341,7 +331,7 @@ export class Endpoint {
     mail.nextAt = now() + pause
     told(mail, outcome)
     await outbox.progress(mail)
-    this.#again.add(mail)
+    this.#queue(mail)
   }
 
   #died(mail: Mail, why: string): void {
@@ -361,11 +351,11 @@ export class Endpoint {
     if (outbox.disabled.has(this.name)) await outbox.disable(this.name, undefined)
     mail.state = 'queued'
     mail.attempts = 0
-    mail.nextAt = now()
+    mail.nextAt = mail.since = now()
     delete mail.diedAt
     await outbox.progress(mail)
     told(mail, undefined)
-    this.#fresh.add(mail)
+    this.#queue(mail)
     this.pump()
   }
 
@@ -374,13 +364,17 @@ export class Endpoint {
     for (const mail of [...this.#fresh.drain(), ...this.#again.drain()]) this.#died(mail, why)
   }
 
-  /** Lets what is under way end, within bounds. */
+  /** Lets what is under way end, within bounds: what cannot be noted, the disk being full, is not waited for. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    const late = setTimeout(() => this.#sender.abort(), this.#parts.limits.closeMillis)
-    await Promise.all([...this.#sending])
-    clearTimeout(late)
+    const { closeMillis } = this.#parts.limits
+    const over = new AbortController()
+    const done = Promise.all([...this.#sending]).finally(() => over.abort())
+    const wait = (millis: number) => sleep(millis, undefined, { signal: over.signal })
+    await Promise.race([done, wait(closeMillis).catch(() => {})])
+    this.#sender.abort()
+    await Promise.race([done, wait(NOTE_MILLIS).catch(() => {})])
     await this.#sender.close()
   }
 }

@@ -23,6 +23,8 @@ export interface Mail {
   /** What went wrong at last; for people, without secrets. */
   lastError?: string
   diedAt?: number
+  /** Since when it is tried, where that is not since it was made: somebody asked for it again. */
+  since?: number
   /** The text that is sent. Undefined where it lies on the disk alone. */
   body: string | undefined
   /** Where it lies in the journal. */
@@ -32,7 +34,7 @@ export interface Mail {
 /** How far a mail has come, as it is noted. */
 export type MailProgress = Pick<
   Mail,
-  'id' | 'state' | 'attempts' | 'nextAt' | 'lastError' | 'diedAt'
+  'id' | 'state' | 'attempts' | 'nextAt' | 'lastError' | 'diedAt' | 'since'
 >
 
 /** A function of what it is about, so that whoever lost his notes sends it under the same id. */
@@ -41,7 +43,7 @@ export function mailId(endpoint: string, alerts: readonly string[]): string {
 }
 
 export function progressOf(mail: Mail): MailProgress {
-  const { id, state, attempts, nextAt, lastError, diedAt } = mail
+  const { id, state, attempts, nextAt, lastError, diedAt, since } = mail
   return {
     id,
     // Whether one under way arrives is not known to whoever reads this later: it is sent again.
@@ -50,5 +52,6 @@ export function progressOf(mail: Mail): MailProgress {
     nextAt,
     ...(lastError === undefined ? {} : { lastError }),
     ...(diedAt === undefined ? {} : { diedAt }),
+    ...(since === undefined ? {} : { since }),
   }
 }

@@ -30,6 +30,8 @@ export interface Outgoing {
 export interface Notifier {
   /** Where to, for people: without path, query or anything else that may be a secret. */
   readonly target: string
+  /** Another one where it leads elsewhere, although `target` may look the same. */
+  readonly key: string
   /** Sends once. Never throws for what the world does; ends soon after the signal. */
   send(message: Outgoing, signal: AbortSignal): Promise<Outcome>
   close(): Promise<void>

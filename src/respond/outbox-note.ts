@@ -32,6 +32,7 @@ const PROGRESS = z.object({
   nextAt: z.number(),
   lastError: z.string().optional(),
   diedAt: count.optional(),
+  since: count.optional(),
 })
 
 const MAIL = PROGRESS.extend({
@@ -49,7 +50,7 @@ const NOTE = z.object({
   endpoint: z
     .object({
       name: z.string(),
-      disabled: z.object({ target: z.string(), why: z.string() }).nullable(),
+      disabled: z.object({ key: z.string(), target: z.string(), why: z.string() }).nullable(),
     })
     .optional(),
   /** Ids that went out of the book: base64 of doubles. */
@@ -63,12 +64,19 @@ export interface MailNote extends MailProgress {
   body: string
 }
 
+/** An endpoint wants nothing any more: why, and for which target that holds. */
+export interface Disabled {
+  key: string
+  target: string
+  why: string
+}
+
 /** One note; each field may be absent. */
 export interface Note {
   alerts?: AlertChange[]
   mails?: MailNote[]
   progress?: (MailProgress & { forget?: boolean })[]
-  endpoint?: { name: string; disabled: { target: string; why: string } | null }
+  endpoint?: { name: string; disabled: Disabled | null }
   gone?: string
 }
 

@@ -5,16 +5,18 @@
 // Notes only add, or say the state of one mail anew: read twice, or read from a later one on with the whole state of
 // everything noted again behind it, they give the same. So old notes are thrown away like this: note everything that
 // still counts again, in pieces, while new notes come in between; then let the journal forget what is before the first
-// of them. Killed in between, both are there, and nothing is lost.
+// of them. Killed in between, both are there, and nothing is lost. A note that was damaged on the disk is lost, which is
+// told: what it said of alerts is in the store.
 
 import path from 'node:path'
-import type { Trouble } from '../bus/bus.ts'
-import { type Disk, NODE_DISK } from '../bus/disk.ts'
+import { newSourceCounters, type Trouble } from '../bus/bus.ts'
+import { type Disk, isMissing, NODE_DISK } from '../bus/disk.ts'
 import { Journal } from '../bus/journal.ts'
 import type { Log } from '../telemetry.ts'
 import { AlertBook, type AlertChange } from './alert-book.ts'
 import { type Mail, type MailProgress, progressOf } from './mail.ts'
 import {
+  type Disabled,
   encodeNote,
   type MailNote,
   type Note,
@@ -32,6 +34,10 @@ const SEGMENT_BYTES = 8 << 20
 const JOURNAL_BYTES_MAX = 4 * 2 ** 30
 /** Alerts of one note when everything is noted again. */
 const PIECE = 100
+/** What is noted at once is several notes above this; one alert or one mail is far below. */
+const NOTE_BYTES = 4 << 20
+/** What an alert takes on the disk, about. */
+const ALERT_BYTES = 2000
 
 export interface OutboxSettings {
   directory: string
@@ -44,8 +50,9 @@ export class Outbox {
   readonly book: AlertBook
   /** Those that were neither delivered nor dropped, by id. */
   readonly mails = new Map<string, Mail>()
-  /** Endpoints that want nothing any more: why, and for which target that holds. */
-  readonly disabled = new Map<string, { target: string; why: string }>()
+  /** Endpoints that want nothing any more. */
+  readonly disabled = new Map<string, Disabled>()
+  readonly #log: Log
   readonly #journal: Journal
   readonly #sink: ReturnType<Journal['sink']>
   readonly #settings: OutboxSettings
@@ -55,7 +62,10 @@ export class Outbox {
   #last: Promise<unknown> = Promise.resolve()
   /** Notes that could not be read when it was opened. */
   unread = 0
+  /** Notes that were damaged on the disk then, as far as they can be counted: one at least where there was damage. */
+  lost = 0
   compactions = 0
+  #closing = false
 
   /** @throws BusError `in_use` if another process has it · BusFault if the disk fails */
   static async open(settings: OutboxSettings, log: Log, disk: Disk = NODE_DISK): Promise<Outbox> {
@@ -74,16 +84,21 @@ export class Outbox {
       tell,
       disk,
     )
-    const outbox = new Outbox(journal, settings)
-    await outbox.#read()
+    const outbox = new Outbox(journal, settings, log)
+    await outbox.#read(tell)
     if (outbox.unread > 0)
       log('error', 'notes of the outbox cannot be read and are passed over', {
         notes: outbox.unread,
       })
+    if (outbox.lost > 0)
+      log('error', 'the outbox was damaged on the disk: not all of what it held will be sent', {
+        notes: outbox.lost,
+      })
     return outbox
   }
 
-  private constructor(journal: Journal, settings: OutboxSettings) {
+  private constructor(journal: Journal, settings: OutboxSettings, log: Log) {
+    this.#log = log
     this.#journal = journal
     this.#sink = journal.sink()
     this.#settings = settings
@@ -110,7 +125,21 @@ export class Outbox {
    */
   note(alerts: readonly AlertChange[], mails: readonly Mail[] = []): Promise<void> {
     for (const mail of mails) this.#take(mail)
-    return this.#append({ alerts: [...alerts], mails: mails.map(noteOf) }, mails)
+    return this.#noteAll(alerts, mails)
+  }
+
+  /** In one note, or in several where it would be too long: alerts first, because mails tell of them. */
+  async #noteAll(alerts: readonly AlertChange[], mails: readonly Mail[]): Promise<void> {
+    const bytes = encodeNote({ alerts: [...alerts], mails: mails.map(noteOf) })
+    if (bytes.length <= NOTE_BYTES || alerts.length + mails.length < 2)
+      return await this.#appendBytes(bytes, mails)
+    if (alerts.length > 0 && mails.length > 0)
+      return void (await Promise.all([this.#noteAll(alerts, []), this.#noteAll([], mails)]))
+    const [a, m] = [alerts.length >> 1, mails.length >> 1]
+    await Promise.all([
+      this.#noteAll(alerts.slice(0, a), mails.slice(0, m)),
+      this.#noteAll(alerts.slice(a), mails.slice(m)),
+    ])
   }
 
   /** Notes how far a mail has come; one that was delivered or is to be forgotten goes. */
@@ -122,13 +151,13 @@ export class Outbox {
   }
 
   /** An endpoint wants nothing any more, or (undefined) does again. */
-  disable(endpoint: string, state: { target: string; why: string } | undefined): Promise<void> {
+  disable(endpoint: string, state: Disabled | undefined): Promise<void> {
     if (state === undefined) this.disabled.delete(endpoint)
     else this.disabled.set(endpoint, state)
     return this.#append({ endpoint: { name: endpoint, disabled: state ?? null } })
   }
 
-  /** Resolves when everything that was noted before is durable. */
+  /** Resolves when everything that was noted before is durable. @throws if the last of it is not, and never will be */
   async settled(): Promise<void> {
     await this.#last
     if (this.fault !== undefined) throw this.fault
@@ -139,14 +168,21 @@ export class Outbox {
     // What it is copied to while it is read, it is found at after.
     for (let tries = 0; tries < 3; tries++) {
       if (mail.body !== undefined) return mail.body
-      const { place } = mail
-      for await (const { offset, bytes } of this.#journal.recordsFrom(place)) {
-        if (offset !== place) break
-        const found = parseNote(bytes)?.mails?.find(({ id }) => id === mail.id)
-        if (found !== undefined) return found.body
-        break
+      try {
+        const body = await this.#bodyAt(mail.place, mail.id)
+        if (body !== undefined) return body
+      } catch (error) {
+        if (!isMissing(error)) throw error
       }
     }
+    return undefined
+  }
+
+  async #bodyAt(place: bigint, mail: string): Promise<string | undefined> {
+    for await (const { offset, bytes } of this.#journal.recordsFrom(place))
+      return offset === place
+        ? parseNote(bytes)?.mails?.find(({ id }) => id === mail)?.body
+        : undefined
     return undefined
   }
 
@@ -157,10 +193,11 @@ export class Outbox {
     mail.body = undefined
   }
 
-  /** Waits for what is being written and lets go. */
+  /** Waits for what is being written and lets go. What waits for room on a full disk is given up. */
   async close(): Promise<void> {
-    await this.#compacting?.catch(() => {})
+    this.#closing = true
     await this.#journal.close()
+    await this.#compacting
   }
 
   #take(mail: Mail): void {
@@ -179,9 +216,14 @@ export class Outbox {
     mail.body = undefined
   }
 
-  async #append(note: Note, mails: readonly Mail[] = []): Promise<void> {
-    const sent = this.#sink.send({ key: '', bytes: encodeNote(note) })
-    this.#last = sent.catch(() => {})
+  #append(note: Note, mails: readonly Mail[] = []): Promise<void> {
+    return this.#appendBytes(encodeNote(note), mails)
+  }
+
+  async #appendBytes(bytes: Buffer, mails: readonly Mail[]): Promise<void> {
+    const sent = this.#sink.send({ key: '', bytes })
+    this.#last = sent
+    sent.catch(() => {})
     const { offset } = await sent
     for (const mail of mails) {
       mail.place = offset
@@ -191,23 +233,43 @@ export class Outbox {
     const least = this.#settings.compactBytes ?? COMPACT_BYTES
     if (this.#compacting === undefined && this.bytes > Math.max(least, this.#compactAt))
       this.#compacting = this.#compact()
-        // The journal says by its fault what is wrong.
-        .catch(() => {})
+        .catch((error: unknown) => {
+          // Of a disk that failed the journal itself tells.
+          if (this.#closing || this.fault !== undefined) return
+          this.#log('error', 'old notes of the outbox cannot be thrown away', { err: error })
+          this.#compactAt = 2 * this.bytes
+        })
         .finally(() => {
           this.#compacting = undefined
         })
   }
 
-  async #read(): Promise<void> {
-    for await (const { offset, bytes } of this.#journal.recordsFrom(this.#journal.committed)) {
+  async #read(tell: (trouble: Trouble) => void): Promise<void> {
+    const counters = newSourceCounters()
+    let damaged = 0
+    const told = (trouble: Trouble) => {
+      damaged++
+      tell(trouble)
+    }
+    const sizes = new Map<string, number>()
+    const from = this.#journal.committed
+    for await (const { offset, bytes } of this.#journal.recordsFrom(from, {
+      tell: told,
+      counters,
+    })) {
       const note = parseNote(bytes)
       if (note === undefined) this.unread++
       else this.#apply(note, offset)
+      for (const { id, body } of note?.mails ?? []) sizes.set(id, body.length)
     }
+    this.lost = Math.max(damaged, Number(counters.holeOffsets))
     this.book.settle()
     // An alert may have been noted again behind the mail that tells of it.
     for (const mail of this.mails.values()) this.#link(mail)
-    this.#compactAt = 2 * this.bytes
+    // By what still counts: a process that is started again and again must throw away, too.
+    let counting = this.book.size * ALERT_BYTES
+    for (const id of this.mails.keys()) counting += sizes.get(id) ?? 0
+    this.#compactAt = 2 * counting
   }
 
   #apply(note: Note, place: bigint): void {
@@ -237,14 +299,14 @@ export class Outbox {
   async #compact(): Promise<void> {
     const from = this.#journal.nextId
     const before = this.#journal.committed
-    const first = this.#append({ gone: packGone(this.book.goneIds()) })
-    await first
     const alerts = [...this.book.all()].map(({ id }) => id)
     for (let at = 0; at < alerts.length; at += PIECE) {
       // As they are now: what was noted since is in it.
       const piece = alerts.slice(at, at + PIECE).flatMap((id) => this.book.get(id) ?? [])
-      await this.#append({ alerts: piece.map(AlertBook.whole) })
+      await this.#noteAll(piece.map(AlertBook.whole), [])
     }
+    // After them: what went out of the book meanwhile is among the one or the other.
+    await this.#append({ gone: packGone(this.book.goneIds()) })
     for (const [name, disabled] of this.disabled)
       await this.#append({ endpoint: { name, disabled } })
     for await (const { offset, bytes } of this.#journal.recordsFrom(before)) {
@@ -255,6 +317,10 @@ export class Outbox {
           await this.#append({ mails: [noteOf({ ...mail, body })] }, [mail])
       }
     }
+    // What was damaged on the disk meanwhile, and is still held.
+    for (const mail of this.mails.values())
+      if (mail.place >= 0n && mail.place < from && mail.body !== undefined)
+        await this.#append({ mails: [noteOf(mail)] }, [mail])
     await this.#journal.discardBefore(from)
     this.compactions++
     this.#compactAt = 2 * this.bytes

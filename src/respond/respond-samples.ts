@@ -37,6 +37,7 @@ export function respondSamples(
       outbox.compactions,
     ),
     counter('outbox_unread_total', 'Notes that could not be read', outbox.unread),
+    counter('outbox_lost_total', 'Notes that were damaged on the disk', outbox.lost),
     gauge('webhook_dead', 'Messages that are tried no more', dead),
     counter('webhook_dead_dropped_total', 'Dead messages that were forgotten', dropped),
     ...[...endpoints].flatMap((endpoint) => ofEndpoint(endpoint, now)),

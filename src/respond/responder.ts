@@ -12,7 +12,8 @@ import {
   deadView,
   type EndpointView,
 } from './alert-view.ts'
-import { ENDPOINT_LIMITS, Endpoint, type EndpointLimits } from './endpoint.ts'
+import { Endpoint } from './endpoint.ts'
+import { ENDPOINT_LIMITS, type EndpointLimits } from './endpoint-limits.ts'
 import type { FindingEvent } from './finding.ts'
 import type { Hub } from './hub.ts'
 import type { Mail } from './mail.ts'
@@ -27,6 +28,9 @@ import { WebhookNotifier } from './webhook.ts'
 const TAKE_MAX = 500
 /** Messages that are tried no more and are kept, so that they can be sent again; the oldest goes. */
 export const DEAD_MAX = 10_000
+
+/** Troubles that are told at once. */
+const TROUBLES_MAX = 5
 
 /** Somebody else who acts on findings, such as revocation. */
 export interface Desk {
@@ -48,6 +52,8 @@ export interface ResponderParts {
   /** What sends for a webhook; the real thing where undefined. */
   notifierOf?: (webhook: WebhookSettings, settings: RespondSettings) => Notifier
   now?: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  steady?: () => number
   random?: () => number
 }
 
@@ -67,6 +73,7 @@ export class Responder implements Observed {
   /** Oldest first. */
   readonly #dead = new Map<string, Mail>()
   #deadDropped = 0
+  #closing = false
   #fault: unknown
   #resolveEnd: () => void = () => {}
   #rejectEnd: (error: unknown) => void = () => {}
@@ -227,6 +234,7 @@ export class Responder implements Observed {
 
   #endpoint({ name, groupSeconds }: WebhookSettings, notifier: Notifier): Endpoint {
     const { log, limits = ENDPOINT_LIMITS, random = Math.random } = this.#parts
+    const { steady = () => performance.now() } = this.#parts
     return new Endpoint(name, {
       outbox: this.#outbox,
       notifier,
@@ -234,6 +242,7 @@ export class Responder implements Observed {
       groupSeconds,
       log,
       now: this.#now,
+      steady,
       random,
       told: (mail, outcome) => this.#told(mail, outcome),
       fail: this.#fail,
@@ -290,7 +299,7 @@ export class Responder implements Observed {
   }
 
   readonly #fail = (error: unknown): void => {
-    if (this.#fault !== undefined) return
+    if (this.#fault !== undefined || this.#closing) return
     this.#fault = error
     this.#rejectEnd(error)
     if (!(error instanceof BusFault)) this.#parts.log('error', 'responding failed', { err: error })
@@ -312,11 +321,25 @@ export class Responder implements Observed {
       return { ready: false, reason: 'alerts wait: no space left on the disk of the outbox' }
     if (waitsFor === 'room')
       return { ready: false, reason: 'alerts wait: the outbox is full of what cannot be delivered' }
-    return { ready: true, reason: '' }
+    const troubles = this.#troubles()
+    if (troubles.length === 0) return { ready: true, reason: '' }
+    return { ready: true, reason: '', warning: troubles.slice(0, TROUBLES_MAX).join('; ') }
+  }
+
+  /** What goes wrong without stopping it, in words. */
+  #troubles(): string[] {
+    const { lost } = this.#outbox
+    const dead = this.#dead.size
+    return [
+      ...[...this.#endpoints.values()].flatMap(({ trouble }) => trouble ?? []),
+      ...(dead === 0 ? [] : [`${dead} messages are tried no more; redrive them when it is mended`]),
+      ...(lost === 0 ? [] : [`${lost} notes of the outbox were damaged on the disk`]),
+    ]
   }
 
   /** Lets what is under way end, within bounds. What was not sent is sent by the next process. */
   async close(): Promise<void> {
+    this.#closing = true
     await Promise.all([...this.#endpoints.values()].map((endpoint) => endpoint.close()))
     await this.#outbox.close()
     this.#resolveEnd()

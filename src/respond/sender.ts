@@ -30,6 +30,11 @@ export interface SenderLimits {
   throttleMillis: number
 }
 
+/** The breaker goes by the wall clock. Where that was set back, it is closed so long after it should have tried. */
+const CLOCKS_APART_MILLIS = 2000
+/** Pause before it is asked again until then. */
+const ASK_AGAIN_MILLIS = 100
+
 /** Doublings of a pause. */
 const THROTTLES_MAX = 6
 
@@ -43,9 +48,12 @@ export class Sender {
   readonly #breaker: CircuitBreakerPolicy
   readonly #policy: IPolicy<ICancellationContext>
   #heldUntil = 0
+  /** What it was when the breaker opened. */
+  #opensUntil = 0
   #throttledUntil = 0
   #throttles = 0
 
+  /** @param now milliseconds of a clock that nobody sets */
   constructor(notifier: Notifier, limits: SenderLimits, now: () => number) {
     this.#notifier = notifier
     this.#limits = limits
@@ -59,7 +67,7 @@ export class Sender {
       halfOpenAfter: new DelegateBackoff(({ attempt }: { attempt: number }) => {
         const { breakMillis } = limits
         const pause = breakMillis[Math.min(attempt, breakMillis.length) - 1] ?? 0
-        this.#heldUntil = now() + pause
+        this.#heldUntil = this.#opensUntil = now() + pause
         this.opened++
         return pause
       }),
@@ -73,6 +81,10 @@ export class Sender {
   /** Where to, for people. */
   get target(): string {
     return this.#notifier.target
+  }
+
+  get key(): string {
+    return this.#notifier.key
   }
 
   get state(): 'working' | 'throttled' | 'held' {
@@ -118,12 +130,19 @@ export class Sender {
         closing,
       )
     } catch (error) {
+      if (error instanceof BrokenCircuitError) this.#stillBroken()
       if (error instanceof BrokenCircuitError || closing.aborted) return undefined
       // By its class: the library's own `isTaskCancelledError` looks for another mark.
       if (!(error instanceof TaskCancelledError)) throw error
       const why = `no answer within ${this.#limits.timeoutMillis / 1000} s`
       return { kind: 'failed', why, broken: true, throttled: false }
     }
+  }
+
+  #stillBroken(): void {
+    const now = this.#now()
+    if (now < this.#opensUntil + CLOCKS_APART_MILLIS) this.#heldUntil = now + ASK_AGAIN_MILLIS
+    else this.#breaker.isolate().dispose()
   }
 
   /** Ends what is under way. */

@@ -3,6 +3,7 @@
 
 import { Webhook } from 'standardwebhooks'
 import { errors, request } from 'undici'
+import { contentUuid, formatUuid } from '../hash.ts'
 import { printable } from '../wire-text.ts'
 import type { Notifier, Outcome, Outgoing } from './notifier.ts'
 import { retryAfter } from './retry.ts'
@@ -111,11 +112,13 @@ export interface WebhookTarget {
 
 export class WebhookNotifier implements Notifier {
   readonly target: string
+  readonly key: string
   readonly #url: string
   readonly #sending: Sending
 
   constructor({ url, secrets, version }: WebhookTarget, guard: TargetGuard, now = Date.now) {
     this.target = shownTarget(url)
+    this.key = formatUuid(contentUuid([url]))
     this.#url = url
     this.#sending = { guard, secrets, version, now }
   }

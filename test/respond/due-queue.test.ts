@@ -22,7 +22,7 @@ test('as a list that is sorted before each take', () => {
             expect(queue.take()).toBe(list.shift())
           } else {
             const one = mail(String(turn), step)
-            queue.add(one)
+            queue.add(one, step)
             list.push(one)
           }
         expect(queue.size).toBe(list.length)
