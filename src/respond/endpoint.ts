@@ -17,12 +17,18 @@ import type { Outbox } from './outbox.ts'
 import { Allowance, RETRY_AFTER_MAX, retryPause } from './retry.ts'
 import { Sender } from './sender.ts'
 
+export interface Pace {
+  /** Seconds that an alert waits for others. */
+  groupSeconds: number
+  /** Messages that may go each second, if not as the limits say; so many may go at once, too. */
+  perSecond?: number
+}
+
 export interface EndpointParts {
   outbox: Outbox
   notifier: Notifier
   limits: EndpointLimits
-  /** Seconds that an alert waits for others. */
-  groupSeconds: number
+  pace: Pace
   log: Log
   /** Milliseconds since 1970: what is shown and noted. It may be set, back too. */
   now: () => number
@@ -78,17 +84,17 @@ export class Endpoint {
   readonly #sending = new Set<Promise<void>>()
   #forming = false
   #closed = false
-  readonly #messages: Allowance
+  #messages: Allowance
   readonly #retries: Allowance
   #timer: NodeJS.Timeout | undefined
 
   constructor(name: string, { notifier, ...parts }: EndpointParts) {
     this.name = name
     this.#parts = parts
-    this.#groupSeconds = parts.groupSeconds
+    this.#groupSeconds = parts.pace.groupSeconds
     const { limits, steady } = parts
     this.#sender = new Sender(notifier, limits, steady)
-    this.#messages = new Allowance(limits.burst, limits.perSecond, steady())
+    this.#messages = messagesOf(parts.pace, limits, steady())
     this.#retries = new Allowance(limits.retryBurst, limits.retriesPerSecond, steady())
   }
 
@@ -138,8 +144,10 @@ export class Endpoint {
   }
 
   /** Sends by another notifier from now on. What waits goes there. */
-  configure(notifier: Notifier, groupSeconds: number): void {
-    this.#groupSeconds = groupSeconds
+  configure(notifier: Notifier, pace: Pace): void {
+    const { limits, steady } = this.#parts
+    this.#groupSeconds = pace.groupSeconds
+    this.#messages = messagesOf(pace, limits, steady())
     this.#sender.use(notifier).catch(this.#parts.fail)
     this.pump()
   }
@@ -381,4 +389,9 @@ export class Endpoint {
 
 function lastWords({ lastError }: Mail): string {
   return lastError === undefined ? '' : `; at last: ${lastError}`
+}
+
+function messagesOf({ perSecond }: Pace, limits: EndpointLimits, now: number): Allowance {
+  const each = perSecond ?? limits.perSecond
+  return new Allowance(Math.max(limits.burst, each), each, now)
 }

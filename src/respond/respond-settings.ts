@@ -12,6 +12,7 @@ const NAME = /^[a-z][a-z0-9-]{0,31}$/
 export const WEBHOOKS_MAX = 32
 const SCORE = 'a score from 0 to 100'
 const SECONDS = 'seconds from 0 to 3600'
+const RATE = 'messages a second, from 0.1 to 1000'
 
 /** A webhook as it stands in a settings file. */
 export const WEBHOOK = z.strictObject({
@@ -26,6 +27,7 @@ export const WEBHOOK = z.strictObject({
     .optional(),
   min_score: z.int(SCORE).min(0, SCORE).max(100, SCORE).optional(),
   group_seconds: z.number(SECONDS).min(0, SECONDS).max(3600, SECONDS).optional(),
+  max_per_second: z.number(RATE).min(0.1, RATE).max(1000, RATE).optional(),
 })
 export const WEBHOOKS = z.array(WEBHOOK).max(WEBHOOKS_MAX)
 export type WebhookPart = z.infer<typeof WEBHOOK>
@@ -60,6 +62,8 @@ export interface WebhookSettings {
   minScore: number
   /** Alerts wait so long for others to go with them; 0: each goes at once, and only a storm is grouped. */
   groupSeconds: number
+  /** Messages that may go in a second; alerts that come faster are grouped. */
+  perSecond?: number
 }
 
 export interface RespondSettings {

@@ -219,7 +219,7 @@ export class Responder implements Observed {
       const notifier = this.#notifier(webhook, settings)
       this.#webhooks.set(webhook.name, webhook)
       const known = this.#endpoints.get(webhook.name)
-      if (known !== undefined) known.configure(notifier, webhook.groupSeconds)
+      if (known !== undefined) known.configure(notifier, webhook)
       else this.#endpoints.set(webhook.name, this.#endpoint(webhook, notifier))
     }
   }
@@ -232,14 +232,14 @@ export class Responder implements Observed {
     return new WebhookNotifier({ url, secrets, version }, guard, this.#now)
   }
 
-  #endpoint({ name, groupSeconds }: WebhookSettings, notifier: Notifier): Endpoint {
+  #endpoint(webhook: WebhookSettings, notifier: Notifier): Endpoint {
     const { log, limits = ENDPOINT_LIMITS, random = Math.random } = this.#parts
     const { steady = () => performance.now() } = this.#parts
-    return new Endpoint(name, {
+    return new Endpoint(webhook.name, {
       outbox: this.#outbox,
       notifier,
       limits,
-      groupSeconds,
+      pace: webhook,
       log,
       now: this.#now,
       steady,

@@ -80,12 +80,19 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
   }
 }
 
+/** Messages to one webhook in a second, unless its settings say another number. */
+const PER_SECOND = 25
+
 function webhookOf(part: RespondPart['webhooks'][number], secrets: Secrets): WebhookSettings {
-  const { name, url, kinds, min_score = 0, group_seconds = 0 } = part
+  const { name, url, kinds, min_score = 0, group_seconds = 0, max_per_second } = part
   return {
     ...{ name, url, secrets: secrets.of('webhooks', name) },
     ...(kinds === undefined ? {} : { kinds }),
-    ...{ minScore: min_score, groupSeconds: group_seconds },
+    ...{
+      minScore: min_score,
+      groupSeconds: group_seconds,
+      perSecond: max_per_second ?? PER_SECOND,
+    },
   }
 }
 

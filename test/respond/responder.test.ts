@@ -75,6 +75,15 @@ test('alerts that come faster than messages go are grouped; none is lost', async
   expect(Math.max(...receiver.received.map(({ bytes }) => bytes))).toBeLessThan(20_000)
 })
 
+test('a webhook that may get more gets each alert by itself', async () => {
+  const { responder } = await start([webhook(receiver.url, { perSecond: 1000 })])
+  for (let n = 1; n <= 30; n++) {
+    await responder.take([finding(n)])
+    await receiver.untilAlerts(n)
+  }
+  expect(receiver.received).toHaveLength(30)
+})
+
 test('where it is wanted, alerts wait for others', async () => {
   const { responder } = await start([webhook(receiver.url, { groupSeconds: 0.2 })])
   await responder.take([finding('a')])
