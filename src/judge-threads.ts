@@ -7,6 +7,8 @@ import { type AnalyzeTask, type Answer, type SplitTask, WORKERS } from './thread
 
 export interface JudgeSettings {
   threads: number
+  /** Threads for chunks that somebody waits for, so that they stand in no queue behind others; none unless said. */
+  promptThreads?: number
   /** The worker's file, if it is not workers/analyze.ts. */
   file?: URL
   /** A task without an answer for so long has killed its thread; waiting for a thread counts. */
@@ -30,6 +32,7 @@ export class ThreadDied extends Error {
 export class JudgeThreads {
   readonly #settings: JudgeSettings
   readonly #pool: JudgePool
+  readonly #prompt: JudgePool
   #suspects: Promise<JudgePool> | undefined
   #suspectPool: JudgePool | undefined
   /** Suspects go one after the other. */
@@ -37,26 +40,41 @@ export class JudgeThreads {
 
   /** Starts the threads. @throws what a thread threw when it was loaded */
   static async open(settings: JudgeSettings): Promise<JudgeThreads> {
-    const millis = settings.answerMillis ?? ANSWER_MILLIS
-    return new JudgeThreads(settings, await JudgePool.open(settings, settings.threads, millis))
+    const { threads, promptThreads = 0, answerMillis = ANSWER_MILLIS } = settings
+    const open = (count: number) => JudgePool.open(settings, count, answerMillis)
+    const pool = await open(threads)
+    try {
+      return new JudgeThreads(
+        settings,
+        pool,
+        promptThreads === 0 ? pool : await open(promptThreads),
+      )
+    } catch (error) {
+      await pool.close()
+      throw error
+    }
   }
 
-  private constructor(settings: JudgeSettings, pool: JudgePool) {
+  private constructor(settings: JudgeSettings, pool: JudgePool, prompt: JudgePool) {
     this.#settings = settings
     this.#pool = pool
+    this.#prompt = prompt
   }
 
   /** Threads that died. */
   get deaths(): number {
-    return this.#pool.deaths + (this.#suspectPool?.deaths ?? 0)
+    const pools = new Set([this.#pool, this.#prompt, this.#suspectPool])
+    return [...pools].reduce((sum, pool) => sum + (pool?.deaths ?? 0), 0)
   }
 
   /**
    * Checks a chunk's content against its id, and judges it.
+   * @param prompt somebody waits for it
    * @throws ThreadDied
    */
-  judge(task: AnalyzeTask): Promise<Answer> {
-    return this.#pool.run(task, 'checked') as Promise<Answer>
+  judge(task: AnalyzeTask, prompt = false): Promise<Answer> {
+    const pool = prompt ? this.#prompt : this.#pool
+    return pool.run(task, 'checked') as Promise<Answer>
   }
 
   /** As `judge`, on the thread for suspects. */
@@ -73,8 +91,8 @@ export class JudgeThreads {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close()
-    await this.#suspectPool?.close()
+    const pools = new Set([this.#pool, this.#prompt, this.#suspectPool])
+    for (const pool of pools) await pool?.close()
   }
 
   #suspect(task: object, name: string): Promise<unknown> {

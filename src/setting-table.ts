@@ -277,6 +277,11 @@ export const SETTINGS = {
     { fallback: false },
   ),
   'api.proxies': setting(networks, 'proxies whose X-Forwarded-For is believed'),
+  'serve.data': setting(
+    filePath,
+    'directory of a server: its spool, store, alerts, audit and tokens; one process has it',
+    { flag: '--data <dir>', fallback: 'bailiwick-data' },
+  ),
   listen: setting(
     listen,
     'where /health, /ready and /metrics answer; nowhere unless said. A port alone is on loopback',

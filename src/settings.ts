@@ -93,6 +93,7 @@ export interface Settings {
     hosts: readonly string[]
     proxy: { said: boolean; addresses: readonly string[] }
   }
+  serve: { data: string }
   listen: Listen | undefined
 }
 
@@ -378,6 +379,7 @@ function assemble(values: SettingValues): Omit<Settings, 'respond'> {
       hosts: values['api.hosts'] ?? [],
       proxy: { said: values['api.behind_proxy'], addresses: values['api.proxies'] ?? [] },
     },
+    serve: { data: values['serve.data'] },
     listen: values.listen,
   }
 }

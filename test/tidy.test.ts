@@ -446,6 +446,14 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/live/tap.ts': 'test/live/live.test.ts',
   'src/live/tap-pcap.ts': 'test/live/live.test.ts',
   'src/live/tap-program.ts': 'test/live/live.test.ts',
+  // A whole server, as a process.
+  'src/serve/serve.ts': 'test/e2e/serve.test.ts',
+  'src/serve/working.ts': 'test/e2e/serve.test.ts',
+  'src/serve/capturing.ts': 'test/e2e/serve.test.ts',
+  'src/serve/late-store.ts': 'test/e2e/serve.test.ts',
+  'src/serve/data-directory.ts': 'test/e2e/serve.test.ts',
+  'src/serve/running.ts': 'test/cli/long-running.test.ts',
+  'src/serve/sensing.ts': 'test/cli/long-process.test.ts',
   // What is always on, with what is asked once.
   'src/audit/auditor.ts': 'test/audit.test.ts',
   // Shapes alone.

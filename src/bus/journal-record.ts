@@ -14,7 +14,7 @@
 // The marker is random, so text from a network cannot forge a record that a search after damage would find. A header
 // has a checksum of its own: where the body is damaged, its length still leads to the next record.
 
-import { KEY_BYTES_MAX, MESSAGE_BYTES_MAX } from './bus.ts'
+import { KEY_BYTES_MAX, LETTER_BYTES_MAX } from './bus.ts'
 import { crc32c } from './crc32c.ts'
 
 export const SEGMENT_HEAD_BYTES = 32
@@ -105,7 +105,7 @@ export function parseRecordHead(bytes: Buffer, at: number, marker: Buffer): Reco
   if (bytes.readUInt32LE(at + 36) !== crc32c(bytes.subarray(at, at + 36))) return undefined
   const keyBytes = bytes.readUInt32LE(at + 24)
   const bodyBytes = bytes.readUInt32LE(at + 28)
-  if (keyBytes > KEY_BYTES_MAX || bodyBytes > MESSAGE_BYTES_MAX) return undefined
+  if (keyBytes > KEY_BYTES_MAX || bodyBytes > LETTER_BYTES_MAX) return undefined
   return {
     id: bytes.readBigUInt64LE(at + 8),
     acceptedAt: Number(bytes.readBigUInt64LE(at + 16)),

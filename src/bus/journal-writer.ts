@@ -3,7 +3,14 @@
 
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import { BusError, BusFault, checkOutgoing, type Outgoing, type TellTrouble } from './bus.ts'
+import {
+  BusError,
+  BusFault,
+  checkOutgoing,
+  messageBytesMax,
+  type Outgoing,
+  type TellTrouble,
+} from './bus.ts'
 import { type Disk, type DiskFile, isNoSpace } from './disk.ts'
 import {
   encodeRecord,
@@ -25,6 +32,8 @@ export interface Segment extends SegmentName {
 }
 
 export interface WriterSettings {
+  /** Name of the stream: it says how large a message may be. */
+  stream: string
   segmentBytes: number
   /** Of all segments together. */
   maxBytes: number
@@ -125,7 +134,7 @@ export class JournalWriter {
       if (this.#fault !== undefined) throw this.#fault
       if (this.#closed) throw new BusError('closed', 'the journal is closed')
       signal?.throwIfAborted()
-      checkOutgoing(message)
+      checkOutgoing(message, messageBytesMax(this.#settings.stream))
       const size = recordSize(Buffer.byteLength(message.key), message.bytes.length)
       if (size > this.#settings.maxBytes - SEGMENT_HEAD_BYTES)
         throw new BusError('too_large', `${size} bytes are more than the journal may ever hold`)

@@ -4,18 +4,19 @@ import { getRandomValues } from 'node:crypto'
 import { type Command, Option } from 'commander'
 import { DEFAULT_SENSOR, parseNetworks, SENSOR_NAME } from '../config.ts'
 import type { SensorSettings } from '../sensor.ts'
+import { liveSettings, startLive } from '../serve/sensing.ts'
+import { untilAborted } from '../serve/until-aborted.ts'
 import { startThreads } from '../threads.ts'
 import { addSettingsOptions, settingsOf } from './bus-options.ts'
 import { usageError } from './exit.ts'
 import { FLOW_FORMATS, type FlowFormatName, flowFormat } from './flow-format.ts'
 import { FlowWriter } from './flow-writer.ts'
 import { printLive } from './flows-live.ts'
-import { liveCause, startLive } from './live-options.ts'
+import { liveCause } from './live-options.ts'
 import { printFlows, STATS_FORMATS, type StatsFormat } from './print-flows.ts'
 import type { CommandParts } from './program.ts'
 import { startProgress } from './progress.ts'
 import { say } from './terminal.ts'
-import { untilAborted } from './until-aborted.ts'
 
 export interface SensorOptions {
   sensorId: string
@@ -143,7 +144,7 @@ async function flowsLive(
   // Told to end is how it ends.
   parts.runLong((fault) => void say(terminal, `bailiwick: ${String(fault)}`))
   try {
-    const live = startLive(settings, () => {}, parts.signal)
+    const live = startLive(liveSettings(settings), () => {}, parts.signal)
     await printLive(live, { writer, match: options.match }, terminal)
   } catch (error) {
     throw liveCause(error)

@@ -1,6 +1,8 @@
 // How inputs are told to a person and to a program: one statistics line each, a table, and why a run failed.
 
-import type { ReportInput } from '../report.ts'
+import { type ReportInput, reportInput } from '../report.ts'
+import type { SensorEvent } from '../sensor.ts'
+import type { Log } from '../telemetry.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import type { ExitCause } from './exit.ts'
 import type { Colours } from './terminal.ts'
@@ -17,6 +19,16 @@ export function inputCause(input: ReportInput): ExitCause | undefined {
   const why = input.errors.at(-1) ?? 'cannot be read'
   const kept = state === 'damaged' ? '; what came before is used' : ''
   return { code: 3, words: printable(`${source}: ${why}${kept}`) }
+}
+
+/** Tells the log of an input that is over. @returns the cause if it could not be read */
+export function tellInput(event: SensorEvent & { type: 'input' }, log: Log): ExitCause | undefined {
+  const cause = inputCause(reportInput(event, 0))
+  const { source, bytesRead, stats } = event
+  const fields = { input: printable(source), format: stats.format, bytes: bytesRead }
+  if (cause === undefined) log('info', 'input read', fields)
+  else log('error', cause.words, { ...fields, exit: cause.code })
+  return cause && { ...cause, told: true }
 }
 
 /** An input's errors in words; the last line tells how many more there were. */

@@ -4,11 +4,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HealthServer } from '../api/health.ts'
 import { ListenError } from '../api/listening.ts'
-import { BusError } from '../bus/bus.ts'
 import { armFailpoints } from '../failpoint.ts'
+import type { Running } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
-import { StoreError } from '../store/store-error.ts'
-import type { Log, Observed, Readiness } from '../telemetry.ts'
+import type { Log, Observed } from '../telemetry.ts'
 import { secretTexts } from './bus-options.ts'
 import { errorCause } from './error-cause.ts'
 import { CommandError, usageError } from './exit.ts'
@@ -16,21 +15,10 @@ import type { CommandParts } from './program.ts'
 import { openLog } from './run-log.ts'
 import { packageVersion } from './version.ts'
 
-/** What the work of a long-running process is given. */
-export interface Running {
-  log: Log
-  /** Aborted by the first SIGTERM or Ctrl-C: finish what was begun, hand back what was not, and return. */
-  signal: AbortSignal
-  /** Shows a part's samples and readiness. @returns takes it away again */
-  observe(part: Observed): () => void
-  /** The parts that are shown now; it changes as they come and go. */
-  observed: ReadonlySet<Observed>
-}
+export { type Running, untilReached } from '../serve/running.ts'
 
 /** The work was told to end, and has not: it is ended. Longer than any bounded drain, shorter than a supervisor waits. */
 const END_MILLIS = 60_000
-/** How often the reason of not being ready is said again. */
-const STILL_MILLIS = 60_000
 
 /**
  * Runs `work` as a process of its own: JSON log on stderr, signals, health server where `settings.listen` says.
@@ -122,40 +110,4 @@ function armFromEnvironment(parts: CommandParts, log: Log): void {
     throw usageError(`BAILIWICK_FAILPOINTS: ${String(error)}`)
   }
   log('warn', 'failpoints are armed: this process will fail on purpose', { failpoints: text })
-}
-
-/**
- * Opens something that may not be there yet: machines boot in any order. Tries until it is reached, not ready
- * meanwhile, saying why. What will not mend itself (a wrong password, a missing topic) is thrown.
- * @returns what was opened; undefined if the process was told to end first
- */
-export async function untilReached<T>(
-  running: Running,
-  open: () => Promise<T>,
-): Promise<T | undefined> {
-  const { log, signal } = running
-  let readiness: Readiness = { ready: false, reason: 'not yet connected' }
-  const forget = running.observe({ samples: () => [], readiness: () => readiness })
-  let said = Number.NEGATIVE_INFINITY
-  try {
-    for (let pause = 500; !signal.aborted; pause = Math.min(10_000, pause * 2)) {
-      try {
-        return await open()
-      } catch (error) {
-        const passes =
-          (error instanceof BusError && error.kind === 'unreachable') ||
-          (error instanceof StoreError && error.retriable)
-        if (!passes) throw error
-        readiness = { ready: false, reason: error.message }
-        if (performance.now() - said >= STILL_MILLIS) {
-          said = performance.now()
-          log('warn', 'not reachable; trying until it is', { reason: error.message })
-        }
-      }
-      await sleep(pause, undefined, { signal }).catch(() => {})
-    }
-    return undefined
-  } finally {
-    forget()
-  }
 }

@@ -19,6 +19,7 @@ import { addReconcileCommand } from './reconcile.ts'
 import { addReplayCommand } from './replay.ts'
 import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
+import { addServeCommand } from './serve.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
 import { addTopicsCommand } from './topics.ts'
 import { versionText } from './version.ts'
@@ -95,6 +96,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
   }
   for (const add of [
     addReplayCommand,
+    addServeCommand,
     addSensorCommand,
     addWorkerCommand,
     addFlowsCommand,

@@ -1,29 +1,24 @@
 // `bailiwick sensor`: reads captures and logs, and sends what it finds to Kafka by way of a spool on disk.
 
-import { getRandomValues } from 'node:crypto'
 import type { Command } from 'commander'
 import { BusError, CHUNK_STREAM } from '../bus/bus.ts'
 import { KafkaSink } from '../bus/kafka-sink.ts'
-import { reportInput } from '../report.ts'
-import type { SensorEvent, SensorSettings } from '../sensor.ts'
+import { liveSettings, readPaths, startLive } from '../serve/sensing.ts'
 import type { Settings } from '../settings.ts'
-import { readAll } from '../ship/read-all.ts'
-import { readLive } from '../ship/read-live.ts'
+import { closeLiveOrigins, readLive } from '../ship/read-live.ts'
 import { isRefusal, ship } from '../ship/ship.ts'
 import type { Shipper } from '../ship/shipper.ts'
 import { Spool, tellTrouble } from '../ship/spool.ts'
 import type { Log } from '../telemetry.ts'
-import { startThreads } from '../threads.ts'
 import { printable } from '../wire-text.ts'
 import { addSettingsOptions, kafkaSettings, needed, settingsOf } from './bus-options.ts'
 import { CommandError, type ExitCause, usageError } from './exit.ts'
-import { inputCause } from './inputs-told.ts'
-import { liveCause, startLive } from './live-options.ts'
+import { tellInput } from './inputs-told.ts'
+import { liveCause } from './live-options.ts'
 import { type Running, runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { startProgress } from './progress.ts'
 import { count } from './text-table.ts'
-import { untilAborted } from './until-aborted.ts'
 
 const EXAMPLES = `Examples:
   bailiwick sensor captures/ --kafka broker:9092 --spool /var/lib/bailiwick/spool
@@ -108,54 +103,53 @@ async function readInputs(
   running: Running,
   parts: CommandParts,
 ): Promise<void> {
-  if (run.settings.live.interfaces.length === 0) return readPaths(run, shipper, running, parts)
+  if (run.settings.live.interfaces.length === 0) return readFiles(run, shipper, running, parts)
+  await closeLiveOrigins(shipper, running.log)
   const failed = new AbortController()
   const signal = AbortSignal.any([running.signal, failed.signal])
-  const live = startLive(run.settings, running.log, signal)
+  const live = startLive(liveSettings(run.settings), running.log, signal)
   running.observe(live)
-  const capturing = readLive(live.events(), shipper, running.log).catch((error: unknown) => {
+  const capturing = readLive(live.events(), shipper).catch((error: unknown) => {
     failed.abort(error)
     throw error
   })
   const reading =
-    run.paths.length === 0 ? undefined : readPaths(run, shipper, { ...running, signal }, parts)
+    run.paths.length === 0 ? undefined : readFiles(run, shipper, { ...running, signal }, parts)
   const [captured] = await Promise.allSettled([capturing, reading])
   if (captured.status === 'rejected') throw liveCause(captured.reason)
   await reading
 }
 
-async function readPaths(
+async function readFiles(
   { paths, follow, settings }: SensorRun,
   shipper: Shipper,
-  { log, signal, observe }: Running,
+  running: Running,
   parts: CommandParts,
 ): Promise<void> {
+  const { log } = running
   const terminal = parts.terminal()
-  const threads = startThreads(1)
   const quiet = terminal.quiet || !terminal.errIsTerminal || follow
   const progress = startProgress({ ...terminal, quiet }, true, () => performance.now())
-  const sensor = sensorOf(settings)
   try {
-    await readAll(paths, {
-      settings: sensor,
+    await readPaths(paths, {
+      settings,
       follow,
       shipper,
-      log,
-      signal,
-      decode: (some) => untilAborted(threads.decode(some, sensor, progress.at), signal),
-      inputOver: (event) => tellInput(event, log, follow ? [] : parts.causes),
+      running,
+      progress: progress.at,
+      inputOver: (event) => {
+        const cause = tellInput(event, log)
+        if (cause !== undefined && !follow) parts.causes.push(cause)
+      },
       unreadable: (source, words) => {
         const cause = { code: 3 as const, words: `${printable(source)}: ${words}`, told: true }
         // Who follows waits for better times: its end says nothing of an input that was bad once.
         log('error', cause.words, follow ? {} : { exit: cause.code })
         if (!follow) parts.causes.push(cause)
       },
-      following: (follower) => observe(follower),
     })
   } finally {
     progress.stop()
-    // A thread that waits for standard input would be waited for.
-    if (!signal.aborted) await threads.close()
   }
 }
 
@@ -172,15 +166,6 @@ function lossCauses({ dead, damages }: Spool): ExitCause[] {
   return causes
 }
 
-function sensorOf({ sensor }: Settings): SensorSettings {
-  return {
-    sensor: sensor.id,
-    verifyChecksums: sensor.verifyChecksums,
-    hashSeed: getRandomValues(new Int32Array(4)),
-    localNets: sensor.localNets,
-  }
-}
-
 async function openSpool({ sensor }: Settings, log: Log): Promise<Spool> {
   const directory = needed(sensor.spool, 'sensor.spool')
   try {
@@ -189,17 +174,5 @@ async function openSpool({ sensor }: Settings, log: Log): Promise<Spool> {
     if (error instanceof BusError && error.kind === 'in_use')
       throw new CommandError(4, `${error.message}: end it, or give another --spool`)
     throw error
-  }
-}
-
-/** An input that is over, in the log; one that could not be read also ends the run with its exit code. */
-function tellInput(event: SensorEvent & { type: 'input' }, log: Log, causes: ExitCause[]): void {
-  const cause = inputCause(reportInput(event, 0))
-  const { source, bytesRead, stats } = event
-  const fields = { input: printable(source), format: stats.format, bytes: bytesRead }
-  if (cause === undefined) log('info', 'input read', fields)
-  else {
-    log('error', cause.words, { ...fields, exit: cause.code })
-    causes.push({ ...cause, told: true })
   }
 }

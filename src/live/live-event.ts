@@ -9,6 +9,8 @@ export type Backend = (typeof BACKENDS)[number]
 export interface LiveSettings {
   /** Names of interfaces; the order matters where there are several: it is part of their flow ids. */
   interfaces: readonly string[]
+  /** All that are captured on together, where others capture on the rest of them; `interfaces` unless said. */
+  among?: readonly string[]
   /** A filter as pcap-filter(7) describes; '' for everything. */
   filter: string
   /** Most bytes of a packet that are kept. */

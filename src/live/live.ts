@@ -43,8 +43,10 @@ export class LiveCapture implements Observed {
         `there is no interface ${printable(wrong)}: expected one of ${interfaceNames().join(', ')}`,
       )
     else
-      for (const name of interfaces)
-        this.#keepers.push(new Keeper(name, { ...settings, interfaces }, sink))
+      for (const name of interfaces) {
+        const among = settings.among ?? interfaces
+        this.#keepers.push(new Keeper(name, { ...settings, interfaces: among }, sink))
+      }
     this.#running = this.#keepers.length
     this.#ended = Promise.all(
       this.#keepers.map(async (keeper) => {

@@ -33,7 +33,7 @@ export async function closeLiveOrigin(
   metric: 'sensor_restart' | 'capture_restart',
   shipper: Shipper,
 ): Promise<void> {
-  await shipper.send(lastChunk(entry, metric, Date.now()))
+  await shipper.send(lastChunk(entry, metric, Date.now()), true)
 }
 
 /** Ends every standard input that an earlier process was reading when it died: `sensor_restart`. */

@@ -58,6 +58,8 @@ export interface ForwarderCounters {
 }
 
 export class Forwarder {
+  /** Of whom it sends to, in what people are told. */
+  readonly name = 'Kafka'
   readonly counters: ForwarderCounters = { sent: 0, sentBytes: 0, split: 0, refused: 0 }
   readonly #parts: ForwarderParts
   readonly #stop = new AbortController()

@@ -14,19 +14,23 @@ export type LiveChunks = AsyncIterable<
   | { type: 'state' | 'stats' | 'note'; interface: string }
 >
 
-/**
- * Takes everything that comes, until the capture ends. While the spool is full it waits, and the kernel drops.
- * @throws what the capture, or the spool, throws
- */
-export async function readLive(events: LiveChunks, shipper: Shipper, log: Log): Promise<void> {
-  const { ledger } = shipper
-  for (const entry of [...ledger.entries()])
+/** Ends what an earlier process captured and did not end. To be called before anything is captured. */
+export async function closeLiveOrigins(shipper: Shipper, log: Log): Promise<void> {
+  for (const entry of [...shipper.ledger.entries()])
     if (entry.kind === 'live' && !entry.over) {
       log('warn', 'the process before ended while it captured: flows that were open are lost', {
         interface: printable(entry.source),
       })
       await closeLiveOrigin(entry, 'sensor_restart', shipper)
     }
+}
+
+/**
+ * Takes everything that comes, until the capture ends. While the spool is full it waits, and the kernel drops.
+ * @throws what the capture, or the spool, throws
+ */
+export async function readLive(events: LiveChunks, shipper: Shipper): Promise<void> {
+  const { ledger } = shipper
   for await (const event of events) {
     if (event.type !== 'chunk') continue
     const { origin, interface: name, chunk } = event
@@ -39,6 +43,6 @@ export async function readLive(events: LiveChunks, shipper: Shipper, log: Log): 
       const { format } = decodeChunk(chunk).header
       await ledger.begin(newEntry({ origin, base, kind: 'live', format, source: name }))
     }
-    await shipper.send(chunk)
+    await shipper.send(chunk, true)
   }
 }

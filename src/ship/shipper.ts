@@ -8,8 +8,9 @@ import type { Ledger } from './ledger.ts'
 import { rowsOf } from './ledger-entry.ts'
 import type { Spool } from './spool.ts'
 
-/** Chunks on their way to the disk. */
+/** Chunks on their way to the disk: of inputs that can wait, and of all. */
 const APPENDS_MAX = 8
+const PROMPT_APPENDS_MAX = 64
 export const ANNOUNCE_MILLIS = 10_000
 
 export class Shipper {
@@ -18,6 +19,7 @@ export class Shipper {
   readonly ledger: Ledger
   readonly announcer: Announcer
   readonly #spool: Spool
+  readonly #room: () => Promise<void>
   readonly #open = new Set<Promise<void>>()
   #failure: unknown
   /** Damaged places of the spool that were announced. */
@@ -25,8 +27,10 @@ export class Shipper {
   #announcing: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(sensor: string, spool: Spool) {
+  /** @param room waited for by every chunk that can wait: whoever works on them may hold them back */
+  constructor(sensor: string, spool: Spool, room = async () => {}) {
     this.#spool = spool
+    this.#room = room
     this.ledger = spool.ledger
     this.announcer = new Announcer(sensor, spool.ledger, (chunk) => spool.append(chunk))
     this.#timer = setInterval(() => this.#announce(), ANNOUNCE_MILLIS)
@@ -36,12 +40,14 @@ export class Shipper {
   /**
    * Takes a chunk of an origin that the ledger knows, and its memory. Resolves when the next one may come; chunks go
    * into the spool in order.
+   * @param prompt somebody waits for what is in it: it passes by those that can wait
    * @throws what an earlier one failed of: BusFault, BusError `closed`
    */
-  async send(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+  async send(chunk: Uint8Array<ArrayBuffer>, prompt = false): Promise<void> {
     await failpoint('F1_read_journal')
-    while (this.#open.size >= APPENDS_MAX && this.#failure === undefined)
-      await Promise.race(this.#open)
+    const most = prompt ? PROMPT_APPENDS_MAX : APPENDS_MAX
+    while (this.#open.size >= most && this.#failure === undefined) await Promise.race(this.#open)
+    if (!prompt) await this.#room()
     this.#throwFailure()
     const sending = this.#spool
       .append(chunk)
@@ -57,9 +63,9 @@ export class Shipper {
     this.#open.add(sending)
   }
 
-  /** Resolves when everything that was taken is durable. */
+  /** Resolves when everything that was taken before is durable. */
   async flush(): Promise<void> {
-    while (this.#open.size > 0) await Promise.race(this.#open)
+    await Promise.all(this.#open)
     this.#throwFailure()
   }
 

@@ -29,6 +29,8 @@ export interface JudgingParts {
   patience: Patience
   /** What judges now: asked once a message. */
   scopes: () => Scopes
+  /** Whether somebody waits for what is found in a chunk; nobody does where undefined. */
+  prompt?: ((header: ChunkHeader) => boolean) | undefined
   findings: FindingSender
 }
 
@@ -77,7 +79,10 @@ export class Judging {
   arrive(message: Message, signal: AbortSignal): Arrival {
     const scopes = this.#parts.scopes()
     const { header } = message
-    const first = header === undefined ? Promise.resolve(undefined) : this.#first(message, scopes)
+    const first =
+      header === undefined
+        ? Promise.resolve(undefined)
+        : this.#first(message, scopes, this.#parts.prompt?.(header) === true)
     const told = first.then((tried) => this.#tell(header, tried, signal))
     // Both are met when the slice is judged and stored; until then a failure must not count as unhandled.
     for (const promise of [first, told]) promise.catch(() => {})
@@ -108,8 +113,8 @@ export class Judging {
     return await patience.ask(() => store.completed([...new Set(ids)]), signal)
   }
 
-  #first({ delivery }: Message, scopes: Scopes): Promise<Tried<Answer>> {
-    return tried(this.#parts.threads.judge(task(delivery.bytes, scopes, 0)))
+  #first({ delivery }: Message, scopes: Scopes, prompt: boolean): Promise<Tried<Answer>> {
+    return tried(this.#parts.threads.judge(task(delivery.bytes, scopes, 0), prompt))
   }
 
   async #tell(

@@ -2,6 +2,7 @@
 // side by side, and ends in good order. The same loop serves the journal and Kafka.
 
 import type { Claim, Sink, Source } from '../bus/bus.ts'
+import type { ChunkHeader } from '../chunk-header.ts'
 import { failpoint } from '../failpoint.ts'
 import type { JudgeThreads } from '../judge-threads.ts'
 import type { Store } from '../store/store.ts'
@@ -49,6 +50,8 @@ export interface WorkerParts {
   scopes: () => Scopes
   /** Takes findings as soon as their chunk is judged; undefined where nobody acts on them. */
   findings?: TakeFindings | undefined
+  /** Chunks whose findings somebody waits for: they are judged on threads of their own, if there are any. */
+  prompt?: (header: ChunkHeader) => boolean
   limits: WorkerLimits
   /** Ends when nothing came for so long and all is committed; undefined for never. */
   untilIdleMillis?: number | undefined
@@ -114,7 +117,7 @@ class Worker {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
-    const { clock, log, store, threads, scopes } = parts
+    const { clock, log, store, threads, scopes, prompt } = parts
     this.#patience = new Patience({
       clock,
       tell: (trouble) =>
@@ -123,7 +126,8 @@ class Worker {
           : log('warn', 'waits for the store', { reason: trouble }),
     })
     const findings = new FindingSender(parts.findings, clock)
-    this.#judging = new Judging({ threads, store, patience: this.#patience, scopes, findings })
+    const patience = this.#patience
+    this.#judging = new Judging({ threads, store, patience, scopes, findings, prompt })
     this.progress = new Progress({
       source: parts.source,
       patience: this.#patience,

@@ -1,17 +1,16 @@
 // Long-running commands as processes: how they end when they are told to, when they cannot begin, and when they
 // fail. No broker is needed for any of it.
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
+
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { LoggedProcess } from './logged-process.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
-const MAIN = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
 const CAPTURE = path.join(ROOT, 'fixtures', 'day-of-work', 'input')
 
 // Each starts processes, which takes its time where others use the processors.
@@ -23,58 +22,20 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
-interface Line {
-  level: string
-  msg: string
-  [field: string]: unknown
-}
-
-class Process {
-  readonly child: ChildProcess
-  readonly lines: Line[] = []
-  /** Lines that are no JSON: there should be none but those from before the log is open. */
-  readonly words: string[] = []
-  readonly ended: Promise<[code: number | null, signal: string | null]>
-  #wanted: { msg: RegExp; done: (line: Line) => void }[] = []
-
-  constructor(args: string[], env: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env.PATH, ...env },
-      cwd: scratch,
-    })
-    const read = createInterface(this.child.stderr!)
-    read.on('line', (line) => {
-      if (!line.startsWith('{')) this.words.push(line)
-      else this.#take(JSON.parse(line))
-    })
-    this.ended = Promise.all([
-      once(this.child, 'exit') as Promise<[number | null, string | null]>,
-      once(read, 'close'),
-    ]).then(([how]) => how)
-  }
-
-  #take(line: Line): void {
-    this.lines.push(line)
-    for (const { msg, done } of this.#wanted) if (msg.test(line.msg)) done(line)
-  }
-
-  /** The first line whose message matches, also if it came before. */
-  async line(msg: RegExp): Promise<Line> {
-    const there = this.lines.find((line) => msg.test(line.msg))
-    return there ?? (await new Promise((done) => this.#wanted.push({ msg, done })))
-  }
-}
-
-const running: Process[] = []
+const running: LoggedProcess[] = []
 afterEach(() => {
   for (const { child } of running.splice(0)) child.kill('SIGKILL')
 })
 
 let spools = 0
 /** A sensor whose broker is not there: what it reads stays in its spool. */
-function sensor(args: string[], env?: Record<string, string>): Process {
+function sensor(args: string[], env?: Record<string, string>): LoggedProcess {
   const spool = path.join(scratch, `spool-${spools++}`)
-  const one = new Process(['sensor', ...args, '--kafka', '127.0.0.1:1', '--spool', spool], env)
+  const one = new LoggedProcess(
+    ['sensor', ...args, '--kafka', '127.0.0.1:1', '--spool', spool],
+    scratch,
+    env,
+  )
   running.push(one)
   return one
 }
@@ -150,7 +111,7 @@ it('ends with 2 where somebody else listens, and where failpoints cannot be read
 it('waits for a store that is not there, not ready and saying why, and ends well', async () => {
   const agents = path.join(ROOT, 'fixtures', 'day-of-work', 'agents')
   const args = ['--kafka', '127.0.0.1:1', '--store', 'http://writer@127.0.0.1:1/flows']
-  const one = new Process(['worker', '--agents', agents, ...args, '--listen', '0'])
+  const one = new LoggedProcess(['worker', '--agents', agents, ...args, '--listen', '0'], scratch)
   running.push(one)
   const { listen } = await one.line(/^started$/)
   const { reason } = await one.line(/^not reachable/)

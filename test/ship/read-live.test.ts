@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { ChunkWriter } from '../../src/chunk.ts'
-import { readLive } from '../../src/ship/read-live.ts'
+import { closeLiveOrigins, readLive } from '../../src/ship/read-live.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import { Spool } from '../../src/ship/spool.ts'
 
@@ -40,7 +40,8 @@ async function life(
     yield { type: 'state' as const, interface: 'lo' }
     yield* events
   }
-  await readLive(all(), shipper, () => {})
+  await closeLiveOrigins(shipper, () => {})
+  await readLive(all(), shipper)
   await shipper.end()
   const known = spool.ledger
     .ofBase(BASE)

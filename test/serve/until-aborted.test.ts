@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { untilAborted } from '../../src/cli/until-aborted.ts'
+import { untilAborted } from '../../src/serve/until-aborted.ts'
 
 async function* counting(stopped: () => void): AsyncGenerator<number, void, void> {
   try {
