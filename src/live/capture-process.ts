@@ -16,8 +16,6 @@ import { type Tap, TapError } from './tap.ts'
 import { openAddon } from './tap-pcap.ts'
 import { openProgram } from './tap-program.ts'
 
-/** Bytes that the parent has not taken; with more, no packet is read. */
-const QUEUE_BYTES_MAX = 16 << 20
 const TICK_MILLIS = 100
 /** A tick that is so late: this process stood still. */
 const STILL_MILLIS = 2 * TICK_MILLIS
@@ -178,10 +176,11 @@ class Capture {
       this.#decidedAtCut = decided
     } else this.#arm(this.#cutter.wait(urgent, now))
     const queued = this.#socket.writableLength
-    if (!this.#paused && queued > QUEUE_BYTES_MAX) {
+    const most = this.#order.queueBytes
+    if (!this.#paused && queued > most) {
       this.#paused = true
       this.#tap?.pause()
-    } else if (this.#paused && queued < QUEUE_BYTES_MAX / 2) {
+    } else if (this.#paused && queued < most / 2) {
       this.#paused = false
       this.#tap?.resume()
     }

@@ -30,6 +30,13 @@ export function interfaceState(name: string): string {
   return textOf(`/sys/class/net/${name}/ifindex`)?.trim() ?? ''
 }
 
+/** What has become of an interface since it was opened, in words; undefined if it is as it was. */
+export function interfaceChange(name: string, began: string): string | undefined {
+  const state = interfaceState(name)
+  if (state === began) return undefined
+  return state === 'down' ? `${name} is switched off` : `${name} has gone`
+}
+
 function textOf(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')

@@ -24,6 +24,8 @@ import {
 } from './order.ts'
 import { planLaunch, userIds } from './privileges.ts'
 
+/** Bytes that a capture process may have for us. */
+const QUEUE_BYTES_MAX = 16 << 20
 const PAUSE_MILLIS_MIN = 250
 const PAUSE_MILLIS_MAX = 10_000
 /** A process that captured for so long has earned a fresh start. */
@@ -150,6 +152,7 @@ export class Keeper {
       verifyChecksums: settings.verifyChecksums,
       activeTimeout: settings.activeTimeoutSeconds * 1e6,
       ringBytes: settings.ringBytes,
+      queueBytes: settings.queueBytes ?? QUEUE_BYTES_MAX,
       ...(this.#kept?.fd !== undefined && { writeBytes: this.#kept.room }),
       ...(interfaces.length > 1 && {
         vantages: { names: interfaces, index: interfaces.indexOf(name) },

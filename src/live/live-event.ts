@@ -25,6 +25,8 @@ export interface LiveSettings {
   activeTimeoutSeconds: number
   /** Bytes of packets that the kernel keeps until they are read. */
   ringBytes: number
+  /** Bytes of chunks that may wait to be taken, 16 MiB unless it is said; above it no packet is read. */
+  queueBytes?: number
   /** Where packets are kept, in a file for each capture process; at most so many bytes of an interface. */
   write?: { directory: string; bytes: number }
   sensor: string

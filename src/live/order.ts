@@ -19,6 +19,8 @@ export interface CaptureOrder {
   /** Microseconds. */
   activeTimeout: number
   ringBytes: number
+  /** Bytes that the parent has not taken; with more, no packet is read. */
+  queueBytes: number
   /** A file is open at `WRITE_FD`, for so many bytes of packets. */
   writeBytes?: number
   /** All interfaces that are captured, and which of them this is; only where there are several. */

@@ -3,13 +3,16 @@
 // off it stops without a word; once it was opened, only a signal ends the process. It is loaded in capture processes only.
 
 import { endianness } from 'node:os'
-import { interfaceState } from './interfaces.ts'
+import { interfaceChange, interfaceState } from './interfaces.ts'
 import type { CaptureCounts } from './order.ts'
 import { kindOf, type Tap, TapError, type TapSink, type TapWish } from './tap.ts'
 
 /** Packets are handed over in batches of so many bytes, or when there are no more. */
 const BATCH_BYTES = 1 << 18
 const RECORD_HEADER = 16
+/** So many times in succession packets were there that nobody called us for; then they are asked for so often. */
+const STRAYS_MAX = 3
+const ASK_MILLIS = 5
 const LINKS: Readonly<Record<string, number>> = {
   LINKTYPE_NULL: 0,
   LINKTYPE_ETHERNET: 1,
@@ -82,6 +85,8 @@ class AddonTap implements Tap {
   #packets = 0
   #calledBefore = 0
   #strays = 0
+  /** Reads where the event loop does not call. */
+  #asking: NodeJS.Timeout | undefined
 
   constructor(
     session: import('pcap').PcapSession,
@@ -132,30 +137,32 @@ class AddonTap implements Tap {
   }
 
   #read(): void {
-    if (this.#over) return
+    if (this.#over || this.#paused) return
     const { session, buf, header } = this.#inside
     const result = session.dispatch(buf, header)
     this.#flush()
-    if (result === -1) this.#ended('reading packets failed')
+    if (result === -1)
+      this.#ended(interfaceChange(this.#name, this.#began) ?? 'reading packets failed')
   }
 
   look(): void {
     if (this.#over || this.#paused) return
-    const state = interfaceState(this.#name)
+    const change = interfaceChange(this.#name, this.#began)
     const before = this.#packets
     this.#read()
-    if (state === 'down') this.#ended(`${this.#name} is switched off`)
-    else if (state !== this.#began) this.#ended(`${this.#name} has gone`)
-    // Packets that nobody called us for, twice in succession: the event loop has let go of the interface.
+    if (change !== undefined) this.#ended(change)
+    if (this.#asking !== undefined) return
     const stray = this.#packets > before && this.#called === this.#calledBefore
     this.#calledBefore = this.#called
     this.#strays = stray ? this.#strays + 1 : 0
-    if (this.#strays >= 3) this.#ended(`${this.#name} was switched off for a moment`)
+    // The interface was off for a moment: the event loop has let go of it, but it can still be read.
+    if (this.#strays >= STRAYS_MAX) this.#asking = setInterval(() => this.#read(), ASK_MILLIS)
   }
 
   #ended(words: string): void {
     if (this.#over) return
     this.#over = true
+    clearInterval(this.#asking)
     this.#sink.ended(words)
   }
 
@@ -187,6 +194,7 @@ class AddonTap implements Tap {
 
   async close(): Promise<void> {
     this.#paused = false
+    clearInterval(this.#asking)
     this.#read()
     this.#over = true
   }

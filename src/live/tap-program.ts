@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { printable } from '../wire-text.ts'
-import { interfaceState } from './interfaces.ts'
+import { interfaceChange, interfaceState } from './interfaces.ts'
 import type { Backend } from './live-event.ts'
 import type { CaptureCounts, Ids } from './order.ts'
 import { programPath, setprivPath, withRights } from './privileges.ts'
@@ -65,12 +65,14 @@ export async function openProgram(
   const program = given ?? programPath(backend)
   if (program === undefined || !existsSync(program))
     throw new TapError('no_backend', `${backend} is not installed`)
-  const state = interfaceState(wish.interface)
-  if (state === 'missing') throw new TapError('no_interface', `no interface ${wish.interface}`)
+  if (interfaceState(wish.interface) === 'missing')
+    throw new TapError('no_interface', `no interface ${wish.interface}`)
   const line = [program, ...programArguments(backend, wish)]
   const [command, ...args] = wrapped(line, become) as [string, ...string[]]
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { LC_ALL: 'C' } })
-  const tap = new ProgramTap(backend, program, child, sink)
+  const began = interfaceState(wish.interface)
+  const change = () => interfaceChange(wish.interface, began)
+  const tap = new ProgramTap(backend, program, child, sink, change)
   await tap.opened()
   return tap
 }
@@ -90,6 +92,7 @@ class ProgramTap implements Tap {
   readonly #child: ChildProcess
   readonly #sink: TapSink
   readonly #gone: Promise<void>
+  readonly #change: () => string | undefined
   #isGone = false
   #said = ''
   #closing = false
@@ -98,7 +101,15 @@ class ProgramTap implements Tap {
   #counts: CaptureCounts = { received: 0, dropped: 0, interfaceDropped: 0 }
   #asked = 0
 
-  constructor(backend: 'dumpcap' | 'tcpdump', program: string, child: ChildProcess, sink: TapSink) {
+  /** @param change what has become of the interface, if it is not as it was */
+  constructor(
+    backend: 'dumpcap' | 'tcpdump',
+    program: string,
+    child: ChildProcess,
+    sink: TapSink,
+    change: () => string | undefined,
+  ) {
+    this.#change = change
     this.backend = backend
     this.detail = program
     // dumpcap hands over what it read after a quarter of a second.
@@ -169,8 +180,16 @@ class ProgramTap implements Tap {
 
   /** tcpdump tells its counts when it is asked by a signal; dumpcap only at its end. */
   look(): void {
+    if (this.#isGone || this.#closing) return
+    // The program itself waits without a word where an interface is switched off.
+    const change = this.#change()
+    if (change !== undefined) {
+      this.#closing = true
+      this.#sink.ended(change)
+      return
+    }
     const now = performance.now()
-    if (this.backend !== 'tcpdump' || this.#isGone || now - this.#asked < 900) return
+    if (this.backend !== 'tcpdump' || now - this.#asked < 900) return
     this.#asked = now
     this.#child.kill('SIGUSR1')
   }

@@ -5,18 +5,24 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 
 const TCPDUMP = '/usr/bin/tcpdump'
+const DUMPCAP = '/usr/bin/dumpcap'
+const IP = '/usr/sbin/ip'
 const ADDON = path.join(
   import.meta.dirname,
   '../../node_modules/pcap/build/Release/pcap_binding.node',
 )
 
 function mayCapture(): boolean {
-  if (process.getuid?.() !== 0 || !existsSync(TCPDUMP) || !existsSync(ADDON)) return false
+  if (process.getuid?.() !== 0) return false
+  if (![TCPDUMP, DUMPCAP, IP, ADDON].every((file) => existsSync(file))) return false
   try {
     execFileSync(TCPDUMP, ['-i', 'lo', '-w', '/dev/null', '-G', '1', '-W', '1'], {
       stdio: 'ignore',
       timeout: 10_000,
     })
+    const space = `bailiwick-may-${process.pid}`
+    execFileSync(IP, ['netns', 'add', space], { stdio: 'ignore' })
+    execFileSync(IP, ['netns', 'del', space], { stdio: 'ignore' })
     return true
   } catch {
     return false
@@ -25,7 +31,8 @@ function mayCapture(): boolean {
 
 export const CAPTURES = mayCapture()
 if (!CAPTURES) {
-  const words = 'tests of LIVE CAPTURE need root, tcpdump and the addon pcap'
+  const words =
+    'tests of LIVE CAPTURE need root, tcpdump, dumpcap, the addon pcap and network namespaces'
   if (process.env.BAILIWICK_REQUIRE_CAPTURE === '1') throw new Error(words)
   process.stderr.write(`SKIPPED: ${words}\n`)
 }
