@@ -57,8 +57,14 @@ export interface ClaimTools {
 
 /** How often the end of a stream is looked at that may have lost it. */
 const END_MILLIS = 200
-/** A slice that so many processes died of is looked at chunk by chunk, and a chunk that they died of alone is dead. */
+/** A slice that so many processes died of is looked at chunk by chunk. */
 const ATTEMPTS_MAX = 3
+/**
+ * A chunk that so many died of alone is dead. Whoever loses a partition alive, or is killed for reasons of his own, counts
+ * as well, so these are more; and fewer than the starts that a supervisor allows (deploy/systemd: ten, of which a slice
+ * may have taken three).
+ */
+const ATTEMPTS_ALONE_MAX = 5
 
 export class ClaimWork {
   readonly #claim: Claim
@@ -137,7 +143,8 @@ export class ClaimWork {
       mine?.first === slice.first && mine.last === slice.last && mine.attempt === intent.attempt
     const deaths = own ? intent.attempt - 1 : intent.attempt
     const attempt = deaths + 1
-    if (deaths < ATTEMPTS_MAX || !(await this.#begun(messages)))
+    const most = messages.length === 1 ? ATTEMPTS_ALONE_MAX : ATTEMPTS_MAX
+    if (deaths < most || !(await this.#begun(messages)))
       return await this.#write(await this.#judge(messages), attempt, slice)
     const [only] = messages
     if (messages.length === 1) return await this.#write([givenUp(only!, deaths)], attempt)

@@ -219,9 +219,16 @@ describe('a slice that workers died of', () => {
     expect(await completeOf(chunks)).toEqual([true, true, true])
   })
 
-  test('three times, and is one chunk, is a dead letter', async () => {
+  test('three times, and is one chunk, is tried again: whoever is killed for another reason counts, too', async () => {
     const chunks = freshChunks(1, 2)
     await leave(3, chunks, [true])
+    expect(spans(await work())).toEqual([[4, '0-0']])
+    expect(await completeOf(chunks)).toEqual([true])
+  })
+
+  test('five times, and is one chunk, is a dead letter', async () => {
+    const chunks = freshChunks(1, 2)
+    await leave(5, chunks, [true])
     expect(await work()).toEqual([])
     expect(await reasonsOf()).toEqual([['0', 'killed_worker']])
     expect(await completeOf(chunks)).toEqual([false])
