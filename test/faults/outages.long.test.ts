@@ -115,14 +115,18 @@ describe('the store', () => {
   })
 
   trial({ name: 'the store stores, and says nothing or dies' }, async (arena, random) => {
-    const end = arena.arrivals(HELD, 150_000)
+    const end = arena.arrivals(HELD, FLOWS_MAX)
     arena.worker()
     arena.worker()
-    for (let i = 0; i < 30; i++) {
+    for (let i = 0; i < 24; i++) {
       const after = Math.floor(random() * 8)
       const faults = [`cut 1 ${after}`, `drop 1 ${after}`, `die-late ${after}`, `die ${after}`]
+      const { deaths } = arena.store
       await arena.store.tell(faults[i % 4]!)
       await sleep(1000 + random() * 1000)
+      // It dies of an insert, and on a busy machine they are few.
+      for (let waits = 0; i % 4 > 1 && arena.store.deaths === deaths && waits < 40; waits++)
+        await sleep(100)
     }
     await arena.store.tell('calm')
     end()
@@ -130,7 +134,7 @@ describe('the store', () => {
     return {
       ...(await drain(arena)),
       furtherKills: deaths,
-      events: '15 answers lost',
+      events: '12 answers lost',
       atLeastKills: 5,
     }
   })
