@@ -46,7 +46,7 @@ export interface RevokingParts {
     id: string,
     signal: AbortSignal,
   ) => Promise<CallOutcome>
-  activity: (agent: string, sinceMicros: number) => Promise<Activity>
+  activity: (agent: string, sinceMicros: number, sensor: string) => Promise<Activity>
   now?: () => number
   /** Milliseconds of a clock that nobody sets. */
   steady?: () => number
@@ -359,7 +359,11 @@ export class Revoking implements RevocationDesk, Observed {
   async #watch(revocation: Revocation, now: number): Promise<void> {
     const from = silentFrom(revocation, this.#settings)
     if (now < from) return
-    const activity = await this.#parts.activity(revocation.agent, from * 1000)
+    const activity = await this.#parts.activity(
+      revocation.agent,
+      from * 1000,
+      revocation.finding.sensor,
+    )
     const verdict = watchVerdict(revocation, this.#settings, activity, now)
     if (verdict !== undefined) await this.#end(revocation, verdict)
   }

@@ -18,8 +18,8 @@ export interface ResponseParts {
   version: string
   /** Holds `respond/` (alerts and what is to be sent) and `audit/` (revocations). One process has it. */
   directory: string
-  /** What is known of an agent since a time, in microseconds. */
-  activity: (agent: string, sinceMicros: number) => Promise<Activity>
+  /** What is known of an agent since a time, in microseconds; by the sensor that saw it, where it matters which. */
+  activity: (agent: string, sinceMicros: number, sensor: string) => Promise<Activity>
   now?: () => number
 }
 

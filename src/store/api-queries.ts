@@ -97,7 +97,18 @@ interface Span {
   to: number
 }
 
+/** Whether an agent talks, and who would know; microseconds, -1 for never. See the query. */
+export interface AgentSeenRow {
+  seen: number
+  told: number
+  blind: number
+}
+
 export interface ApiQueries {
+  agent_last_seen: {
+    params: { agent: string; sensor: string; since: number; recent: number }
+    row: AgentSeenRow
+  }
   api_agents: { params: Limited & { from: number; recent: number }; row: ApiAgentRow }
   /** The span's ends are whole hours. */
   api_alerts: {
