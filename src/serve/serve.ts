@@ -16,6 +16,7 @@ import { Spool } from '../ship/spool.ts'
 import { SpoolStatus } from '../ship/spool-status.ts'
 import { openStore } from '../store/store.ts'
 import { type StoreTarget, targetAddress } from '../store/store-target.ts'
+import { agentActivity } from './activity.ts'
 import { AgentRegistry } from './agent-registry.ts'
 import { captureAll } from './capturing.ts'
 import { DataDirectory } from './data-directory.ts'
@@ -118,7 +119,7 @@ async function serveFrom(
     log,
     version: parts.version,
     directory: paths.root,
-    activity: async () => ({ lastSeen: undefined, watchedUntil: 0 }),
+    activity: agentActivity(store, parts.settings.live.activeTimeoutSeconds),
   })
   opened.closing(() => response.close())
   for (const part of response.observed) observe(part)
