@@ -57,6 +57,8 @@ export interface RevokingParts {
 const PAUSES = { lookMillis: 2000, retryMillis: [1000, 3000, 10_000, 30_000] }
 /** A call may take so long. */
 const CALL_MILLIS = 15_000
+/** The longest pause that a receiver may ask for. */
+const RETRY_AFTER_MAX = 60_000
 
 export class Revoking implements RevocationDesk, Observed {
   readonly #parts: RevokingParts
@@ -318,12 +320,12 @@ export class Revoking implements RevocationDesk, Observed {
   async #call(revocation: Revocation, begun: boolean): Promise<void> {
     let outcome: CallOutcome = { kind: 'failed', why: 'not called', final: false }
     for (const [tries, pause] of [0, ...this.#pauses.retryMillis].entries()) {
-      if (!(await this.#pause(pause))) return
+      const { retryAfter = 0 }: { retryAfter?: number } = outcome
+      if (!(await this.#pause(Math.max(pause, Math.min(retryAfter, RETRY_AFTER_MAX))))) return
       if (this.killed())
         return await this.#end(revocation, { state: 'blocked', detail: 'the kill switch is on' })
-      const tried = begun || tries > 0
-      const withheld = callWithheld(revocation, this.#settings, this.#now(), tried)
-      if (tried && withheld !== undefined) return await this.#end(revocation, withheld)
+      const withheld = callWithheld(revocation, this.#settings, this.#now(), begun || tries > 0)
+      if (withheld !== undefined) return await this.#end(revocation, withheld)
       outcome = await this.#try(revocation)
       if (this.#stop.signal.aborted) return
       if (outcome.kind === 'done' || outcome.final) break
