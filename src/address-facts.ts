@@ -7,6 +7,7 @@ import { type AddressKind, addressKind } from './detect/destination.ts'
 import { endpointOfAddress } from './detect/unregistered.ts'
 import { findPrefix } from './identity/address-table.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
+import type { Destinations } from './judgement-words.ts'
 import { peerClass } from './scope/policy.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -32,6 +33,9 @@ export class AddressFacts {
   readonly #endpointNumbers = new Map<Endpoint, number>()
   /** '' until it is asked for. */
   readonly #texts: string[] = new Array<string>(SLOTS).fill('')
+  /** Of the texts in `#numbered`, + 1; 0 until it is asked for. */
+  readonly #numbers = new Int32Array(SLOTS)
+  #numbered: Destinations | undefined
 
   constructor(snapshot: Snapshot) {
     this.#snapshot = snapshot
@@ -96,11 +100,25 @@ export class AddressFacts {
     return text
   }
 
+  /** The number of the address in words among destinations. */
+  number(words: Int32Array, bytes: Uint8Array, row: number, destinations: Destinations): number {
+    if (destinations !== this.#numbered) {
+      this.#numbers.fill(0)
+      this.#numbered = destinations
+    }
+    const known = this.#numbers[this.find(words, bytes, row)]!
+    if (known !== 0) return known - 1
+    const number = destinations.number(this.text(words, bytes, row))
+    this.#numbers[this.find(words, bytes, row)] = number + 1
+    return number
+  }
+
   #learn(slot: number, bytes: Uint8Array, at: number): void {
     const { owners, scopes, endpoints } = this.#snapshot
     const places = this.#places
     const to = slot * PLACE
     this.#texts[slot] = ''
+    this.#numbers[slot] = 0
     places[to + OWNER] = findPrefix(owners.table, bytes, at)
     places[to + CLASS] = peerClass(scopes, bytes, at)
     places[to + KIND] = KNOWN + KINDS.indexOf(addressKind(bytes, at))

@@ -8,7 +8,7 @@
 // give the same bytes, on any thread. Flows that show the same share one Judgement, so the work per flow is two address
 // lookups and a key.
 
-import { AddressFacts, addressWords } from './address-facts.ts'
+import { type AddressFacts, addressWords } from './address-facts.ts'
 import type { Block, Words } from './block.ts'
 import { decodeChunk } from './chunk.ts'
 import {
@@ -21,7 +21,6 @@ import {
 import { registrableName } from './detect/destination.ts'
 import { endpointOfName } from './detect/unregistered.ts'
 import type { Handshake, NameProof, NameSource } from './flow.ts'
-import type { Agent } from './identity/agent.ts'
 import {
   type Attribution,
   attributionOf,
@@ -33,9 +32,10 @@ import {
 import { isHostName } from './identity/domain-name.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
 import { type End, judgeSide, judgeUnowned, type Sighting } from './judge.ts'
-import { JudgementBook } from './judgement-book.ts'
+import { type Bench, benchOf } from './judge-bench.ts'
+import type { JudgementBook } from './judgement-book.ts'
 import { decodeBlock } from './native-read.ts'
-import { noFacts, type Outcome, OutcomeWriter, type RowFacts } from './outcome.ts'
+import { newBlocks, noFacts, type Outcome, OutcomeWriter, type RowFacts } from './outcome.ts'
 import { portCounts } from './scope/matcher.ts'
 import { type NameEvidence, NO_NAME, nameEvidence } from './scope/name-evidence.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -59,11 +59,14 @@ export function analyze(chunk: Uint8Array, snapshot: Snapshot, ruling: number): 
   const flows = decodeBlock(native, EVIDENCE_COLUMNS, bench.takeBlock())
   const totals = new FlowTotals(flows)
   const rows = decidingRows(flows, totals)
-  const out = new OutcomeWriter(agents, book.words, ruling, rows.length)
+  const blocks = bench.takeBlocks() ?? newBlocks(rows.length)
+  const out = new OutcomeWriter(agents, book.words, ruling, rows.length, blocks)
   const judge = new Judge(snapshot, bench, flows, totals, out)
   for (let i = 0; i < rows.length; i++) judge.flow(rows[i]!)
   bench.keepBlock(flows)
-  return out.outcome(rows.length)
+  const outcome = out.outcome(rows.length)
+  bench.keepBlocks(blocks)
+  return outcome
 }
 
 /** What a name amounts to, worked out once for all flows that show it. */
@@ -73,45 +76,9 @@ interface KnownName {
   evidence: NameEvidence
   /** Registrable, '' if the address has to stand for the destination. */
   destination: string
+  /** Of the book's words; -1: not asked for yet. */
+  destinationNumber: number
   endpoint: Endpoint | undefined
-}
-
-/** Largest block whose memory is kept for the next chunk: four times what a chunk of ours has. */
-const KEPT_ROWS_MAX = 32_768
-
-/** What serves one chunk after the other under a snapshot. It holds nothing of a chunk. */
-class Bench {
-  /** By id. */
-  readonly agents: ReadonlyMap<string, Agent>
-  readonly addresses: AddressFacts
-  readonly book: JudgementBook
-  #block: Block<EvidenceColumns> | undefined
-
-  constructor(snapshot: Snapshot) {
-    this.agents = new Map(snapshot.agents.map((agent) => [agent.id, agent]))
-    this.addresses = new AddressFacts(snapshot)
-    // Nobody outside knows the agents' files, so their hash is secret enough to hash with.
-    this.book = new JudgementBook(snapshot.hash)
-  }
-
-  /** Memory for a chunk's evidence. Whoever does not bring it back leaves none for the next. */
-  takeBlock(): Block<EvidenceColumns> | undefined {
-    const block = this.#block
-    this.#block = undefined
-    return block
-  }
-
-  keepBlock(block: Block<EvidenceColumns>): void {
-    if (block.capacity <= KEPT_ROWS_MAX) this.#block = block
-  }
-}
-
-const benches = new WeakMap<Snapshot, Bench>()
-
-function benchOf(snapshot: Snapshot): Bench {
-  let bench = benches.get(snapshot)
-  if (bench === undefined) benches.set(snapshot, (bench = new Bench(snapshot)))
-  return bench
 }
 
 const SIDE_NUMBERS = { none: 0, orig: 1, resp: 2 } as const
@@ -245,6 +212,7 @@ class Judge {
       id: this.#book.text([name, source, proof, ...dns].join('\u001f')),
       evidence,
       destination: named ? registrableName(evidence.name) : '',
+      destinationNumber: -1,
       endpoint: named ? endpointOfName(this.#snapshot.endpoints, evidence.name) : undefined,
     }
   }
@@ -269,13 +237,15 @@ class Judge {
     // The name is the responder's: it says nothing of who connects to an agent.
     const named = !ofResp && !judgement.turned && known.destination !== ''
     facts.peerName = named ? known.evidence.name : ''
-    if (!named || judgement.finding) facts.peerAddress = this.#text(row, ofResp ? 'orig' : 'resp')
-    facts.destination = named ? known.destination : facts.peerAddress
+    const peer = ofResp ? 'orig' : 'resp'
+    facts.destinationNumber = named ? this.#named(known) : this.#number(row, peer)
     const { records, origBytes, respBytes } = this.#totals
     facts.records = records[row]!
     facts.bytesOut = (ofResp ? respBytes : origBytes)[row]!
     facts.bytesIn = (ofResp ? origBytes : respBytes)[row]!
     if (judgement.finding) {
+      facts.peerAddress = this.#text(row, peer)
+      facts.destination = named ? known.destination : facts.peerAddress
       facts.subject = this.#text(row, ofResp ? 'resp' : 'orig')
       facts.handshake = seen.handshake
       facts.directionSure = seen.directionSure
@@ -291,6 +261,22 @@ class Judge {
     return side === 'orig'
       ? this.#addresses.text(this.#origWords, c.orig_h, row)
       : this.#addresses.text(this.#respWords, c.resp_h, row)
+  }
+
+  /** The same as a destination. */
+  #number(row: number, side: 'orig' | 'resp'): number {
+    const c = this.#flows.columns
+    const { destinations } = this.#book.words
+    return side === 'orig'
+      ? this.#addresses.number(this.#origWords, c.orig_h, row, destinations)
+      : this.#addresses.number(this.#respWords, c.resp_h, row, destinations)
+  }
+
+  /** The destination that a name stands for. */
+  #named(known: KnownName): number {
+    if (known.destinationNumber < 0)
+      known.destinationNumber = this.#book.words.destinations.number(known.destination)
+    return known.destinationNumber
   }
 
   /** The number of the judgement, which is made now or was made earlier. */

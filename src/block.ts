@@ -40,6 +40,11 @@ export abstract class Dictionary<V extends string | readonly unknown[]> {
     return code
   }
 
+  /** The code of a value that is not there yet, as its giver knows: it is not looked for, nor found by `code` later. */
+  append(value: V): number {
+    return value.length === 0 ? 0 : this.values.push(value) - 1
+  }
+
   set(row: number, value: V): void {
     this.codes[row] = this.code(value)
   }

@@ -3,7 +3,7 @@
 // SipHash: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), with the 128-bit output of its
 // reference implementation. 64-bit words are held as two 32-bit halves, because BigInt is 50 x slower.
 
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
 /**
  * SipHash-2-4, 128-bit output, of `length` bytes under a 16-byte key. The state is eight local variables, so that it
@@ -104,20 +104,32 @@ export function stampUuid(bytes: Uint8Array, at = 0): void {
 
 /** A UUID of version 8 from the SHA-256 of the parts, each preceded by its length. */
 export function contentUuid(parts: readonly (string | Uint8Array)[]): Uint8Array {
-  const hash = createHash('sha256')
-  for (const part of parts) {
-    const bytes = typeof part === 'string' ? Buffer.from(part) : part
-    hash.update(`${bytes.length}:`)
-    hash.update(bytes)
-  }
-  const uuid = Uint8Array.from(hash.digest().subarray(0, 16))
+  const uuid = new Uint8Array(16)
+  uuid.set(contentHash(parts).subarray(0, 16))
   stampUuid(uuid)
   return uuid
 }
 
+function contentHash(parts: readonly (string | Uint8Array)[]): Buffer {
+  // Words alone are short, and there are many of them: one call for all takes half the time.
+  if (parts.every((part) => typeof part === 'string'))
+    return hash(
+      'sha256',
+      parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join(''),
+      'buffer',
+    )
+  const all = createHash('sha256')
+  for (const part of parts) {
+    const bytes = typeof part === 'string' ? Buffer.from(part) : part
+    all.update(`${bytes.length}:`)
+    all.update(bytes)
+  }
+  return all.digest()
+}
+
 /** Lower-case hexadecimal SHA-256. */
 export function sha256Hex(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }
 
 const BYTE_TEXT = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))

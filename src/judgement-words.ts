@@ -1,6 +1,7 @@
 // The words of judgements. A judgement holds for many flows of many chunks, and its words are the same each time: they are
 // numbered once, and a chunk's block asks for the code of a number, which it has made at most once. So interning a
-// judgement in a block is thirteen look-ups in arrays, instead of as many in maps of text.
+// judgement in a block is thirteen look-ups in arrays, instead of as many in maps of text. Destinations, of which a chunk
+// has thousands, are numbered in the same way.
 
 import type { Block, Dictionary } from './block.ts'
 import type { JudgementColumns } from './flow.ts'
@@ -50,34 +51,38 @@ function valuesOf(judgement: Judgement): Value[] {
 /** Between the items of a list; text from outside is escaped before it comes here, so it cannot hold it. */
 const UNIT_SEPARATOR = '\u001f'
 
-/** Values of one column. */
-class Vocabulary {
-  readonly values: Value[] = []
+/** Values of one column, each of which has a number for as long as the vocabulary is held. */
+class Vocabulary<V extends Value> {
+  readonly #values: V[] = []
   readonly #numbers = new Map<string, number>()
-  /** Which chunk's block gave the code. */
-  #chunkOf = new Int32Array(64)
-  #codes = new Int32Array(64)
+  /** By number: which chunk's block gave the code, and the code. */
+  #codes = new Int32Array(2 * 64)
 
-  number(value: Value): number {
-    const key = typeof value === 'string' ? value : value.join(UNIT_SEPARATOR)
+  get size(): number {
+    return this.#values.length
+  }
+
+  number(value: V): number {
+    const key =
+      typeof value === 'string'
+        ? value
+        : `${value.length}${UNIT_SEPARATOR}${value.join(UNIT_SEPARATOR)}`
     let number = this.#numbers.get(key)
     if (number === undefined) {
-      number = this.values.push(value) - 1
+      number = this.#values.push(value) - 1
       this.#numbers.set(key, number)
-      if (number === this.#codes.length) {
-        this.#chunkOf = longer(this.#chunkOf)
-        this.#codes = longer(this.#codes)
-      }
+      if (2 * number === this.#codes.length) this.#codes = longer(this.#codes)
     }
     return number
   }
 
-  code(number: number, chunk: number, column: WordColumn): number {
-    if (this.#chunkOf[number] === chunk) return this.#codes[number]!
-    const code = column.code(this.values[number]!)
-    this.#chunkOf[number] = chunk
-    this.#codes[number] = code
-    return code
+  /** The code in a chunk's column, which nobody else gives values to. */
+  code(number: number, chunk: number, column: Dictionary<V>): number {
+    const codes = this.#codes
+    const at = 2 * number
+    if (codes[at] === chunk) return codes[at + 1]!
+    codes[at] = chunk
+    return (codes[at + 1] = column.append(this.#values[number]!))
   }
 }
 
@@ -87,28 +92,47 @@ function longer(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
   return larger
 }
 
-/** The words of the judgements of a book. */
+const WORDS = WORD_COLUMNS.length
+/** Destinations with which a chunk may begin; it may add some thousands. */
+const DESTINATIONS_MAX = 65_536
+
+/** Numbers of destinations. Another one knows nothing of those of this one. */
+export type Destinations = Vocabulary<string>
+
+/** The words of the judgements of a book, and of the destinations of flows. */
 export class JudgementWords {
-  #vocabularies = WORD_COLUMNS.map(() => new Vocabulary())
-  /** By the number of the judgement in its book: the numbers of its words. */
-  #numbers: (Int32Array | undefined)[] = []
+  #vocabularies = vocabularies()
+  /** By the number of the judgement in its book: the numbers of its words, WORDS each; -1: not known yet. */
+  #numbers = new Int32Array(64 * WORDS).fill(-1)
+  #destinations: Destinations = new Vocabulary()
   #chunk = 0
+
+  /** Whoever keeps numbers of it keeps them for as long as it is the same object. */
+  get destinations(): Destinations {
+    return this.#destinations
+  }
 
   /** Another block begins, whose dictionaries are empty. */
   begin(): void {
     this.#chunk++
+    if (this.#destinations.size >= DESTINATIONS_MAX) this.#destinations = new Vocabulary()
   }
 
-  /** Forgets all. */
+  /** Forgets all judgements. */
   clear(): void {
-    this.#vocabularies = WORD_COLUMNS.map(() => new Vocabulary())
-    this.#numbers = []
+    this.#vocabularies = vocabularies()
+    this.#numbers.fill(-1)
+  }
+
+  /** The code of a destination, by its number, in the block that was begun. */
+  destination(number: number, column: Dictionary<string>): number {
+    return this.#destinations.code(number, this.#chunk, column)
   }
 
   /**
    * Writes the codes of a judgement's words to `to` at `at`, in the order of WORD_COLUMNS.
    * @param number the judgement's own, for as long as nothing is cleared
-   * @param columns of the block that was begun, in the same order
+   * @param columns of the block that was begun, in the same order; nobody else gives them values
    */
   codes(
     number: number,
@@ -117,15 +141,23 @@ export class JudgementWords {
     to: Int32Array,
     at: number,
   ): void {
-    const vocabularies = this.#vocabularies
-    let numbers = this.#numbers[number]
-    if (numbers === undefined) {
-      numbers = Int32Array.from(valuesOf(judgement), (value, i) => vocabularies[i]!.number(value))
-      this.#numbers[number] = numbers
+    const all = this.#vocabularies
+    while ((number + 1) * WORDS > this.#numbers.length) {
+      const from = this.#numbers.length
+      this.#numbers = longer(this.#numbers).fill(-1, from)
     }
-    for (let i = 0; i < numbers.length; i++)
-      to[at + i] = vocabularies[i]!.code(numbers[i]!, this.#chunk, columns[i]!)
+    const numbers = this.#numbers
+    const first = number * WORDS
+    if (numbers[first] === -1)
+      for (const [i, value] of valuesOf(judgement).entries())
+        numbers[first + i] = all[i]!.number(value)
+    for (let i = 0; i < WORDS; i++)
+      to[at + i] = all[i]!.code(numbers[first + i]!, this.#chunk, columns[i]!)
   }
+}
+
+function vocabularies(): Vocabulary<Value>[] {
+  return WORD_COLUMNS.map(() => new Vocabulary())
 }
 
 /** The columns of a block in the order of WORD_COLUMNS. */

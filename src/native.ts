@@ -78,6 +78,18 @@ class Writer {
     this.at = at + length
   }
 
+  /** Some bytes of another writer. As above, four at a time. */
+  copyOf(from: Writer, start: number, length: number): void {
+    this.reserve(length + 4)
+    const { view, at } = this
+    if (length < 128 && start + length + 4 <= from.bytes.length)
+      // What is written beyond the end is overwritten by what comes next.
+      for (let i = 0; i < length; i += 4)
+        view.setInt32(at + i, from.view.getInt32(start + i, true), true)
+    else from.bytes.copy(this.bytes, at, start, start + length)
+    this.at = at + length
+  }
+
   /** Elements of a typed array as they lie in memory. */
   elements(array: Uint16Array | Uint32Array | Float64Array, rows: number): void {
     if (!LITTLE_ENDIAN) throw new Error('big-endian hosts are not supported')
@@ -201,7 +213,8 @@ function writeLists(out: Writer, held: WordLists | NumberLists, rows: number): v
   if (held.values.length === 1) return out.zeros(rows * 8)
   const { codes } = held
   const { values } = held as { values: readonly (readonly (string | number)[])[] }
-  const lengths = Uint32Array.from(values, (list) => list.length)
+  const lengths = new Uint32Array(values.length)
+  for (let code = 0; code < values.length; code++) lengths[code] = values[code]!.length
   let end = 0
   const ends = new Float64Array(rows)
   for (let i = 0; i < rows; i++) ends[i] = end += lengths[codes[i]!]!
@@ -216,10 +229,9 @@ function writeLists(out: Writer, held: WordLists | NumberLists, rows: number): v
       else lists.byte(item)
   }
   starts[values.length] = lists.at
-  const { bytes } = lists
   for (let i = 0; i < rows; i++) {
     const start = starts[codes[i]!]!
-    out.copy(bytes, start, starts[codes[i]! + 1]! - start)
+    out.copyOf(lists, start, starts[codes[i]! + 1]! - start)
   }
 }
 
@@ -294,18 +306,28 @@ export function addChunkColumns(native: Uint8Array, chunkId: Uint8Array): Uint8A
   const head = new Writer(20)
   head.varuint(columns + 2)
   head.varuint(rows)
-  const tail = new Writer(64 + rows * 20)
-  tail.text('chunk_id')
-  tail.text('UUID')
-  const ids = new Uint8Array(rows * 16)
-  ids.set(chunkId.subarray(0, rows === 0 ? 0 : 16))
-  for (let done = 16; done < ids.length; done *= 2) ids.copyWithin(done, 0, done)
-  tail.uuids(ids, rows)
-  tail.text('row')
-  tail.text('UInt32')
-  tail.elements(
-    Uint32Array.from({ length: rows }, (_, i) => i),
-    rows,
-  )
-  return [head.take(), native.subarray(input.at), tail.take()]
+  return [head.take(), native.subarray(input.at), ...chunkColumns(rows, chunkId)]
+}
+
+/** Row numbers from 0, as many as any block had so far; never changed, so that pieces of it can be lent. */
+let rowNumbers = new Uint32Array(1 << 13).map((_, i) => i)
+
+/** The columns `chunk_id` and `row` in pieces. */
+function chunkColumns(rows: number, chunkId: Uint8Array): Uint8Array[] {
+  if (!LITTLE_ENDIAN) throw new Error('big-endian hosts are not supported')
+  if (rows > rowNumbers.length) rowNumbers = new Uint32Array(rows * 2).map((_, i) => i)
+  const name = new Writer(32)
+  name.text('chunk_id')
+  name.text('UUID')
+  const id = new Writer(16)
+  id.uuids(chunkId, 1)
+  const row = new Writer(32)
+  row.text('row')
+  row.text('UInt32')
+  return [
+    name.take(),
+    Buffer.alloc(rows * 16, id.take()),
+    row.take(),
+    new Uint8Array(rowNumbers.buffer, 0, rows * 4),
+  ]
 }

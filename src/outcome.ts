@@ -47,7 +47,9 @@ export interface RowFacts {
   ts: number
   peers: Uint8Array
   protocol: number
-  /** The other end in words: registrable name or address. */
+  /** The other end in words, registrable name or address: its number among the writer's destinations. */
+  destinationNumber: number
+  /** Of a finding: the same in words. */
   destination: string
   /** The other end's name as it was seen, '' if none. */
   peerName: string
@@ -73,6 +75,7 @@ export function noFacts(flowIds: Uint8Array, peers: Uint8Array): RowFacts {
     ts: 0,
     peers,
     protocol: 0,
+    destinationNumber: 0,
     destination: '',
     peerName: '',
     peerAddress: '',
@@ -93,10 +96,24 @@ const DAY = 24 * HOUR
 /** Columns of one block. */
 const WORDS = WORD_COLUMNS.length
 
+/** What an outcome is written into. */
+export interface OutcomeBlocks {
+  judgements: Block<JudgementColumns>
+  findings: Block<FindingColumns>
+}
+
+/** Room for the judgements of so many flows, some of which have two sides; it grows. */
+export function newBlocks(flows: number): OutcomeBlocks {
+  return {
+    judgements: new Block(JUDGEMENT_COLUMNS, Math.max(16, flows + (flows >> 2))),
+    findings: new Block(FINDING_COLUMNS, 64),
+  }
+}
+
 /** Writes the outcome of one chunk. */
 export class OutcomeWriter {
   readonly #judgements: Block<JudgementColumns>
-  readonly #findings: Block<FindingColumns> = new Block(FINDING_COLUMNS, 64)
+  readonly #findings: Block<FindingColumns>
   readonly #agents: ReadonlyMap<string, Agent>
   readonly #words: JudgementWords
   readonly #ruling: number
@@ -114,17 +131,22 @@ export class OutcomeWriter {
    * @param agents by id
    * @param words begun for this writer
    * @param flows that are to be judged, about
+   * @param blocks of a writer that has ended, to be used again
    */
   constructor(
     agents: ReadonlyMap<string, Agent>,
     words: JudgementWords,
     ruling: number,
     flows: number,
+    blocks: OutcomeBlocks = newBlocks(flows),
   ) {
     this.#agents = agents
     this.#words = words
     this.#ruling = ruling
-    this.#judgements = new Block(JUDGEMENT_COLUMNS, Math.max(16, flows + (flows >> 2)))
+    this.#judgements = blocks.judgements
+    this.#findings = blocks.findings
+    this.#judgements.clear()
+    this.#findings.clear()
     this.#columns = wordColumns(this.#judgements)
     this.#places = new Uint32Array(this.#judgements.capacity)
   }
@@ -162,7 +184,7 @@ export class OutcomeWriter {
       peer[to] = peers[from]!
     }
     c.ts[row] = ts
-    c.destination.set(row, facts.destination)
+    c.destination.codes[row] = this.#words.destination(facts.destinationNumber, c.destination)
     c.peer_name.set(row, facts.peerName)
     c.ip_proto[row] = protocol
     c.records[row] = records
@@ -200,8 +222,13 @@ export class OutcomeWriter {
       for (let row = 0; row < rows; row++) codes[row] = table[places[row]! * WORDS + word]!
     const judgements = this.#interned
     const used = new Uint32Array(judgements.length)
-    const ports = Uint16Array.from(judgements, ({ port }) => port)
-    const scores = Uint8Array.from(judgements, ({ score }) => score)
+    const ports = new Uint16Array(judgements.length)
+    const scores = new Uint8Array(judgements.length)
+    for (let place = 0; place < judgements.length; place++) {
+      const { port, score } = judgements[place]!
+      ports[place] = port
+      scores[place] = score
+    }
     for (let row = 0; row < rows; row++) {
       const place = places[row]!
       c.peer_port[row] = ports[place]!

@@ -39,6 +39,7 @@ const FACTS: RowFacts = {
   ts: 20_000 * DAY,
   peers: Uint8Array.from([...new Uint8Array(16), ...parseAddress('203.0.113.7')!]),
   protocol: 6,
+  destinationNumber: 0,
   destination: 'example.net',
   peerName: '',
   peerAddress: '203.0.113.7',
@@ -57,9 +58,13 @@ test('a judgement that is interned once is written any number of times, findings
   words.begin()
   const out = new OutcomeWriter(new Map(), words, 4, 2)
   const [denied, allowed] = [out.intern(0, DENIED), out.intern(1, ALLOWED)]
-  out.add(denied, FACTS)
-  out.add(allowed, { ...FACTS, ts: FACTS.ts - 1 })
-  out.add(denied, { ...FACTS, destination: 'example.org' })
+  const to = (destination: string) => ({
+    destination,
+    destinationNumber: words.destinations.number(destination),
+  })
+  out.add(denied, { ...FACTS, ...to('example.net') })
+  out.add(allowed, { ...FACTS, ...to('example.net'), ts: FACTS.ts - 1 })
+  out.add(denied, { ...FACTS, ...to('example.org') })
   const outcome = out.outcome(3)
   expect(outcome).toMatchObject({
     flows: 3,
@@ -75,6 +80,11 @@ test('a judgement that is interned once is written any number of times, findings
     ['out_of_scope', 'default-deny', 35, 4],
     ['in_scope', 'llm', 0, 4],
     ['out_of_scope', 'default-deny', 35, 4],
+  ])
+  expect([0, 1, 2].map((row) => j.destination.get(row))).toEqual([
+    'example.net',
+    'example.net',
+    'example.org',
   ])
   expect([j.records[1], j.bytes_out[1], j.bytes_in[1]]).toEqual([2, 2 ** 40, Number.NaN])
   expect([...j.flow_id.subarray(0, 16)]).toEqual([...FACTS.flowIds.subarray(16)])

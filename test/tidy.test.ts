@@ -95,6 +95,7 @@ const RANKS: readonly (readonly string[])[] = [
   [
     'snapshot.ts',
     'address-facts.ts',
+    'judge-bench.ts',
     'judge.ts',
     'judgement-book.ts',
     'judgement-words.ts',
@@ -136,6 +137,7 @@ const PURE = [
   'scope',
   'detect',
   'deciding.ts',
+  'judge-bench.ts',
   'judge.ts',
   'judgement-book.ts',
   'outcome.ts',
@@ -434,6 +436,7 @@ function importedFrom(file: SourceFile): string[] {
 /** Sources whose behaviour shows only in a larger test. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/setting-checks.ts': 'test/settings.test.ts',
+  'src/judge-bench.ts': 'test/analyze.test.ts',
   // All inputs together, by what comes out at the other end.
   'src/ship/read-all.ts': 'test/ship/follow.test.ts',
   'src/ship/close-origin.ts': 'test/ship/follow.test.ts',
