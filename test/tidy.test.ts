@@ -469,7 +469,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/cli/topics.ts': 'test/cli/kafka-commands.test.ts',
   // What settings there are, and what each may hold.
   'src/setting-kinds.ts': 'test/settings.test.ts',
-  // A look at a journal, by the command that looks.
+  // A look at a journal, by the command that looks; letters of a server with the journal that keeps them.
+  'src/bus/journal-letters.ts': 'test/serve/dead-journal.test.ts',
   'src/bus/journal-look.ts': 'test/cli/inspect.test.ts',
   // The process itself: streams, signals, exit code.
   'src/cli/main.ts': 'test/cli/process.test.ts',

@@ -10,7 +10,7 @@ import {
   encodeRedriveMark,
 } from './dead-letter.ts'
 import type { KafkaSettings } from './kafka-client.ts'
-import { KafkaReader } from './kafka-reader.ts'
+import { KafkaReader, type PartitionRange } from './kafka-reader.ts'
 import { KafkaSink } from './kafka-sink.ts'
 
 /** A letter, and where it lies. */
@@ -45,6 +45,16 @@ export interface LetterQuery {
   id?: string | undefined
 }
 
+/** Where letters lie, and what takes messages: a cluster, or the directory of one process. */
+export interface LetterStreams {
+  ranges(): Promise<PartitionRange[]>
+  /** Letters of a partition from one offset to before another. */
+  read(partition: number, from: bigint, to: bigint): AsyncIterable<Delivery>
+  /** What takes messages of a stream. Asked once. @throws BusError */
+  sink(stream: string): Promise<Sink>
+  close(): Promise<void>
+}
+
 /** Offsets of a partition that are read at once on the way from its end to its beginning. */
 const WINDOW = 256n
 const STRANGERS_MAX = 100
@@ -53,18 +63,22 @@ const STRANGERS_MAX = 100
 export type Redriven = 'sent' | 'refused_stream'
 
 export class DeadLetters {
-  readonly #settings: KafkaSettings
-  readonly #reader: KafkaReader
-  readonly #sinks = new Map<string, Sink>()
+  readonly #streams: LetterStreams
+  readonly #sinks = new Map<string, Promise<Sink>>()
 
-  /** @throws BusError `unreachable`, `refused`, or `no_stream` if there is no such topic */
+  /** Those of a cluster. @throws BusError `unreachable`, `refused`, or `no_stream` if there is no such topic */
   static async open(settings: KafkaSettings): Promise<DeadLetters> {
-    return new DeadLetters(settings, await KafkaReader.open(settings, DEAD_STREAM))
+    const reader = await KafkaReader.open(settings, DEAD_STREAM)
+    return new DeadLetters({
+      ranges: () => reader.ranges(),
+      read: (partition, from, to) => reader.read(partition, from, to),
+      sink: async (topic) => new KafkaSink({ ...settings, topic }, () => {}),
+      close: () => reader.close(),
+    })
   }
 
-  private constructor(settings: KafkaSettings, reader: KafkaReader) {
-    this.#settings = settings
-    this.#reader = reader
+  constructor(streams: LetterStreams) {
+    this.#streams = streams
   }
 
   /**
@@ -75,7 +89,7 @@ export class DeadLetters {
     const found: LetterList = { letters: [], unread: 0n, strangers: [] }
     const marks = new Map<string, number>()
     const seen = new Set<string>()
-    let left = (await this.#reader.ranges()).filter(({ first, end }) => end > first)
+    let left = (await this.#streams.ranges()).filter(({ first, end }) => end > first)
     while (left.length > 0) {
       const round: FoundLetter[] = []
       for (const range of left) {
@@ -105,7 +119,7 @@ export class DeadLetters {
     to: bigint,
     into: { found: LetterList; marks: Map<string, number>; round: FoundLetter[] },
   ): Promise<void> {
-    for await (const delivery of this.#reader.read(partition, from, to)) {
+    for await (const delivery of this.#streams.read(partition, from, to)) {
       const mark = decodeRedriveMark(delivery.bytes)
       if (mark !== undefined) {
         into.marks.set(mark.id, Math.max(mark.at, into.marks.get(mark.id) ?? 0))
@@ -128,7 +142,7 @@ export class DeadLetters {
    * @throws BusError; also when the letter was removed meanwhile
    */
   async bytesOf({ partition, offset }: FoundLetter): Promise<Uint8Array | undefined> {
-    for await (const delivery of this.#reader.read(partition, offset, offset + 1n))
+    for await (const delivery of this.#streams.read(partition, offset, offset + 1n))
       return decodeDeadLetter(delivery.bytes).bytes
     return undefined
   }
@@ -144,8 +158,8 @@ export class DeadLetters {
     const { id, stream, key } = found.letter
     // A letter says where it came from, and anybody may have written it.
     if (stream !== CHUNK_STREAM) return 'refused_stream'
-    await this.#sinkOf(stream).send({ key, bytes })
-    await this.#sinkOf(DEAD_STREAM).send({
+    await (await this.#sinkOf(stream)).send({ key, bytes })
+    await (await this.#sinkOf(DEAD_STREAM)).send({
       key: found.key,
       bytes: encodeRedriveMark({ id, at: now }),
     })
@@ -157,21 +171,19 @@ export class DeadLetters {
    * @throws BusError
    */
   async sendChunk(key: string, bytes: Uint8Array): Promise<void> {
-    await this.#sinkOf(CHUNK_STREAM).send({ key, bytes })
+    await (await this.#sinkOf(CHUNK_STREAM)).send({ key, bytes })
   }
 
-  #sinkOf(topic: string): Sink {
-    let sink = this.#sinks.get(topic)
-    if (sink === undefined) {
-      sink = new KafkaSink({ ...this.#settings, topic }, () => {})
-      this.#sinks.set(topic, sink)
-    }
-    return sink
+  #sinkOf(stream: string): Promise<Sink> {
+    const known = this.#sinks.get(stream) ?? this.#streams.sink(stream)
+    this.#sinks.set(stream, known)
+    return known
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#sinks.values()].map((sink) => sink.close()))
-    await this.#reader.close()
+    for (const opening of await Promise.allSettled(this.#sinks.values()))
+      if (opening.status === 'fulfilled') await opening.value.close()
+    await this.#streams.close()
   }
 }
 

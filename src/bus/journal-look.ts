@@ -54,10 +54,7 @@ export async function isJournal(directory: string): Promise<boolean> {
  */
 export async function lookAtJournal(directory: string, most: number): Promise<LookedJournal> {
   const checkpoint = await readCheckpoint(NODE_DISK, directory, () => {})
-  const names = (await NODE_DISK.list(directory))
-    .map(parseSegmentName)
-    .filter((name) => name !== undefined)
-    .sort((a, b) => (a.firstId < b.firstId ? -1 : 1))
+  const names = await namesOf(directory)
   const from = checkpoint?.next ?? 0n
   const journal: LookedJournal = {
     directory,
@@ -84,6 +81,38 @@ export async function lookAtJournal(directory: string, most: number): Promise<Lo
   journal.oldest = journal.first[0]?.acceptedAt
   journal.first.splice(most)
   return journal
+}
+
+async function namesOf(directory: string): Promise<SegmentName[]> {
+  return (await NODE_DISK.list(directory))
+    .map(parseSegmentName)
+    .filter((name) => name !== undefined)
+    .sort((a, b) => (a.firstId < b.firstId ? -1 : 1))
+}
+
+/** Every record with at least this id that is whole, damage passed over. @throws what the disk says */
+export async function* readJournal(
+  directory: string,
+  from: bigint,
+): AsyncGenerator<FoundRecord, void, void> {
+  let next = from
+  for (const name of await namesOf(directory))
+    for (;;) {
+      const [record] = await recordsOf(directory, name, next, 1)
+      if (record === undefined) break
+      yield record
+      next = record.id + 1n
+    }
+}
+
+/** Ids of the first record and after the last; undefined if there never was one. @throws what the disk says */
+export async function idsOf(
+  directory: string,
+): Promise<{ first: bigint; end: bigint } | undefined> {
+  const [first, ...others] = await namesOf(directory)
+  if (first === undefined) return undefined
+  const last = await segmentOf(directory, others.at(-1) ?? first)
+  return { first: first.firstId, end: last?.nextId ?? first.firstId }
 }
 
 /** The first records of one segment that are not before `from`. @throws what the disk says */

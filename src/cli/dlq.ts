@@ -5,7 +5,9 @@ import { type Command, Option } from 'commander'
 import { CHUNK_STREAM, laneKey } from '../bus/bus.ts'
 import { DEAD_REASONS, type DeadLetter, type DeadReason } from '../bus/dead-letter.ts'
 import { DeadLetters, type FoundLetter, type LetterList } from '../bus/dead-letters.ts'
+import { JournalLetters } from '../bus/journal-letters.ts'
 import { explainFileError } from '../inputs.ts'
+import { dataPaths } from '../serve/data-directory.ts'
 import type { Settings } from '../settings.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, kafkaSettings, settingsOf } from './bus-options.ts'
@@ -19,6 +21,7 @@ import { count, renderTable } from './text-table.ts'
 
 const EXAMPLES = `Examples:
   bailiwick dlq ls --kafka broker:9092                 what was given up, newest first
+  bailiwick dlq ls --data /var/lib/bailiwick           the same of a server; to send again, end it first
   bailiwick dlq show 3f0c9a1e                          one of them; the beginning of an id will do
   bailiwick dlq show 3f0c9a1e --raw > message.bin      its bytes as they came
   bailiwick dlq redrive --all --reason refused         send those again that the store refused
@@ -52,7 +55,7 @@ export function addDlqCommand(program: Command, parts: CommandParts): void {
   const reason = () => new Option('--reason <reason>', 'only these').choices(DEAD_REASONS)
   const json = ['--json', 'one JSON object instead of text', false] as const
   const add = (name: string, summary: string) =>
-    addSettingsOptions(dlq.command(name).summary(summary), ['kafka.brokers'])
+    addSettingsOptions(dlq.command(name).summary(summary), ['kafka.brokers', 'serve.data'])
 
   add('ls', 'list them, newest first')
     .option('--limit <number>', 'at most so many', '100')
@@ -91,11 +94,20 @@ async function withLetters(
   const settings = await settingsOf({ ...options }, parts)
   let all: DeadLetters | undefined
   try {
-    all = await DeadLetters.open(kafkaSettings(settings, `${settings.kafka.clientId}-dlq`))
+    all = await openLetters(settings, 'data' in options)
     await work(all, settings)
   } finally {
     await all?.close()
   }
+}
+
+/** Those of the cluster; without one, or where a data directory is named, those of a server. */
+async function openLetters(settings: Settings, named: boolean): Promise<DeadLetters> {
+  if (settings.kafka.brokers !== undefined && !named)
+    return await DeadLetters.open(kafkaSettings(settings, `${settings.kafka.clientId}-dlq`))
+  const { dead, spool } = dataPaths(settings.serve.data)
+  const places = { dead, spool: settings.sensor.spool ?? spool }
+  return new DeadLetters(await JournalLetters.open(places))
 }
 
 export function wholeNumber(text: string, name: string, most: number): number {
