@@ -11,7 +11,7 @@ export interface JudgeSettings {
   promptThreads?: number
   /** The worker's file, if it is not workers/analyze.ts. */
   file?: URL
-  /** A task without an answer for so long has killed its thread; waiting for a thread counts. */
+  /** A task without an answer for so long has killed its thread; waiting for the few before it on a thread counts. */
   answerMillis?: number
   /** The same of a suspect, which waits for nobody but the start of its thread. */
   suspectMillis?: number
@@ -19,7 +19,12 @@ export interface JudgeSettings {
   heapMegabytes?: number
 }
 
-/** Two minutes are thousands of times what a chunk takes, and a few slices may be before it. */
+/**
+ * Tasks that are with the threads, for each of them: one at work, the others so that it has something to do at once. All
+ * others wait where they can be taken back.
+ */
+const TASKS_A_THREAD = 3
+/** Two minutes are thousands of times what a chunk takes. */
 const ANSWER_MILLIS = 120_000
 const SUSPECT_MILLIS = 15_000
 const HEAP_MEGABYTES = 768
@@ -70,11 +75,12 @@ export class JudgeThreads {
   /**
    * Checks a chunk's content against its id, and judges it.
    * @param prompt somebody waits for it
-   * @throws ThreadDied
+   * @param signal ends the waiting for a thread: nobody wants the answer any more
+   * @throws ThreadDied, the signal's reason
    */
-  judge(task: AnalyzeTask, prompt = false): Promise<Answer> {
+  judge(task: AnalyzeTask, prompt = false, signal?: AbortSignal): Promise<Answer> {
     const pool = prompt ? this.#prompt : this.#pool
-    return pool.run(task, 'checked') as Promise<Answer>
+    return pool.run(task, 'checked', signal) as Promise<Answer>
   }
 
   /** As `judge`, on the thread for suspects. */
@@ -113,6 +119,9 @@ class JudgePool {
   readonly #threads: number
   readonly #answerMillis: number
   readonly #open = new Set<AbortController>()
+  /** Tasks that are with the threads, and the starts of those that wait, first come first. */
+  #busy = 0
+  readonly #waiting = new Set<() => void>()
   #pool: Piscina
   #failure: Error | undefined
   #closed = false
@@ -164,15 +173,47 @@ class JudgePool {
     this.deaths++
     this.#pool = this.#start()
     void pool.destroy()
-    this.run({}, 'ready').catch(() => {
+    this.#now({}, 'ready').catch(() => {
       if (this.#closed) return
       this.#failure = new Error(`worker threads cannot be started: ${String(error)}`)
       for (const one of this.#open) one.abort()
     })
   }
 
-  /** @throws ThreadDied; another error if no thread can be started or the pool was closed */
-  async run(task: object, name: string): Promise<unknown> {
+  /** @throws ThreadDied; the signal's reason; another error if no thread can be started or the pool was closed */
+  async run(task: object, name: string, signal?: AbortSignal): Promise<unknown> {
+    await this.#place(signal)
+    try {
+      return await this.#now(task, name)
+    } finally {
+      const [next] = this.#waiting
+      if (next === undefined) this.#busy--
+      else next()
+    }
+  }
+
+  /** Resolves when a task may go to the threads. @throws the signal's reason */
+  async #place(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#busy < this.#threads * TASKS_A_THREAD) {
+      this.#busy++
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const end = (settle: () => void) => {
+        this.#waiting.delete(start)
+        signal?.removeEventListener('abort', leave)
+        settle()
+      }
+      const start = () => end(resolve)
+      const leave = () => end(() => reject(signal!.reason))
+      signal?.addEventListener('abort', leave, { once: true })
+      this.#waiting.add(start)
+    })
+  }
+
+  /** As `run`, before all others. */
+  async #now(task: object, name: string): Promise<unknown> {
     if (this.#failure !== undefined) throw this.#failure
     const stop = new AbortController()
     const timer = setTimeout(() => stop.abort(), this.#answerMillis)

@@ -16,6 +16,8 @@ export interface Running {
   observed: ReadonlySet<Observed>
 }
 
+/** Longest pause between two tries to reach what is not there: what arrives meanwhile piles up. */
+const REACH_MILLIS = 2000
 /** How often the reason of not being ready is said again. */
 const STILL_MILLIS = 60_000
 
@@ -33,7 +35,7 @@ export async function untilReached<T>(
   const forget = running.observe({ samples: () => [], readiness: () => readiness })
   let said = Number.NEGATIVE_INFINITY
   try {
-    for (let pause = 500; !signal.aborted; pause = Math.min(10_000, pause * 2)) {
+    for (let pause = 500; !signal.aborted; pause = Math.min(REACH_MILLIS, pause * 2)) {
       try {
         return await open()
       } catch (error) {

@@ -75,14 +75,14 @@ export class Judging {
     this.#parts = parts
   }
 
-  /** Has a message judged, and its findings sent. */
+  /** Has a message judged, and its findings sent. @param signal aborted when nobody wants that any more */
   arrive(message: Message, signal: AbortSignal): Arrival {
     const scopes = this.#parts.scopes()
     const { header } = message
     const first =
       header === undefined
         ? Promise.resolve(undefined)
-        : this.#first(message, scopes, this.#parts.prompt?.(header) === true)
+        : this.#first(message, scopes, this.#parts.prompt?.(header) === true, signal)
     const told = first.then((tried) => this.#tell(header, tried, signal))
     // Both are met when the slice is judged and stored; until then a failure must not count as unhandled.
     for (const promise of [first, told]) promise.catch(() => {})
@@ -113,8 +113,14 @@ export class Judging {
     return await patience.ask(() => store.completed([...new Set(ids)]), signal)
   }
 
-  #first({ delivery }: Message, scopes: Scopes, prompt: boolean): Promise<Tried<Answer>> {
-    return tried(this.#parts.threads.judge(task(delivery.bytes, scopes, 0), prompt))
+  /** What is still waiting for a thread when its partition goes is the next holder's to judge. */
+  #first(
+    { delivery }: Message,
+    scopes: Scopes,
+    prompt: boolean,
+    signal: AbortSignal,
+  ): Promise<Tried<Answer>> {
+    return tried(this.#parts.threads.judge(task(delivery.bytes, scopes, 0), prompt, signal))
   }
 
   async #tell(
