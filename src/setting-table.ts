@@ -178,7 +178,7 @@ export const SETTINGS = {
   'live.ring_bytes': setting(
     bytes(64 * 2 ** 10, 2 ** 30),
     'packets of an interface that the kernel keeps until they are read; more are dropped, and counted',
-    { fallback: 32 * 2 ** 20 },
+    { fallback: 64 * 2 ** 20 },
   ),
   'live.write': setting(
     filePath,

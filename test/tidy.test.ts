@@ -444,6 +444,10 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   // What runs in a process of its own, by what comes out of it.
   'src/live/capture-process.ts': 'test/live/live.test.ts',
   'src/live/cutter.ts': 'test/live/live.test.ts',
+  'src/live/capture-child.ts': 'test/live/live.test.ts',
+  'src/live/cannot-begin.ts': 'test/live/command.test.ts',
+  'src/live/probe.ts': 'test/live/command.test.ts',
+  'src/cli/doctor-capture.ts': 'test/live/command.test.ts',
   'src/live/kept-packets.ts': 'test/live/same.test.ts',
   'src/live/packet-file.ts': 'test/live/same.test.ts',
   'src/live/tap.ts': 'test/live/live.test.ts',

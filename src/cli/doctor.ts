@@ -12,6 +12,7 @@ import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
 import { type Check, fail, failed, ok, warn } from './check.ts'
 import { checkAudit } from './doctor-audit.ts'
+import { checkCapture } from './doctor-capture.ts'
 import { checkKafka } from './doctor-kafka.ts'
 import type { CommandParts } from './program.ts'
 import { sizeWords } from './progress.ts'
@@ -119,6 +120,7 @@ export async function runChecks(settings: Settings): Promise<Check[]> {
   checks.push(...(await checkStore(named ? 'store' : 'embedded store', target)))
   if (target.kind === 'server') checks.push(...(await checkClock(target)))
   checks.push(...(await checkKafka(settings)))
+  checks.push(...(await checkCapture(settings)))
   return checks
 }
 
@@ -141,9 +143,12 @@ export function addDoctorCommand(program: Command, parts: CommandParts): void {
     .command('doctor')
     .summary('check that this machine has what a run needs')
     .description(
-      'Checks this machine and, where the settings name them, the store and Kafka: the way there, the rights, the topics, the workers. Exit 4 if something fails.',
+      'Checks this machine, what it can capture with and, where the settings name them, interfaces, the store and Kafka: the way there, the rights, the topics, the workers. Exit 4 if something fails.',
     )
-  addSettingsOptions(command, ['kafka.brokers', 'store', 'worker.group'])
+  addSettingsOptions(command, [
+    ...['kafka.brokers', 'store', 'worker.group'],
+    ...['live.interfaces', 'live.filter', 'live.backend'],
+  ])
     .option('--json', 'one JSON object instead of a table', false)
     .action(async (options: { json: boolean }) => {
       const terminal = parts.terminal()

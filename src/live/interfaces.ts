@@ -30,6 +30,14 @@ export function interfaceState(name: string): string {
   return textOf(`/sys/class/net/${name}/ifindex`)?.trim() ?? ''
 }
 
+/** The state of an interface for people. */
+export function interfaceWords(name: string): string {
+  const state = interfaceState(name)
+  if (state === 'missing') return 'not there'
+  if (state === 'down') return 'switched off'
+  return textOf(`/sys/class/net/${name}/carrier`)?.trim() === '0' ? 'up, no carrier' : 'up'
+}
+
 /** What has become of an interface since it was opened, in words; undefined if it is as it was. */
 export function interfaceChange(name: string, began: string): string | undefined {
   const state = interfaceState(name)

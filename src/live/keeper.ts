@@ -1,28 +1,23 @@
 // Keeps one interface captured: starts its process, starts it again with growing pauses when the process, the backend
 // or the interface goes, and tells what nobody saw meanwhile.
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createRequire } from 'node:module'
 import type { Duplex } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { ChunkWriter } from '../chunk.ts'
-import { WORKERS } from '../threads.ts'
 import { printable } from '../wire-text.ts'
+import { cannotBegin } from './cannot-begin.ts'
+import { startCaptureChild } from './capture-child.ts'
 import { FrameReader, sendWords } from './frame.ts'
-import { interfaceNames } from './interfaces.ts'
 import { KeptPackets } from './kept-packets.ts'
-import { BACKENDS, LiveError, type LiveEvent, type LiveSettings } from './live-event.ts'
+import { BACKENDS, type LiveEvent, type LiveSettings } from './live-event.ts'
 import {
   type CaptureCounts,
   type CaptureOrder,
   type CaptureWord,
   checkWord,
   type FailureKind,
-  type Ids,
   STOP,
 } from './order.ts'
-import { planLaunch, userIds } from './privileges.ts'
 
 /** Bytes that a capture process may have for us. */
 const QUEUE_BYTES_MAX = 16 << 20
@@ -87,7 +82,7 @@ export class Keeper {
       this.totals.flowsOpen = 0
       if (this.#stopping) break
       if (!this.#everReady && ended.kind !== 'lost')
-        throw new LiveError(ended.kind, this.#cure(ended.kind, ended.detail))
+        throw cannotBegin(ended.kind, this.name, this.#settings.filter, ended.detail)
       this.restarts++
       if (performance.now() - began > STEADY_MILLIS) pause = PAUSE_MILLIS_MIN
       this.#tell('lost', '', ended.detail)
@@ -175,29 +170,18 @@ export class Keeper {
   async #capture(): Promise<Ended> {
     const origin = this.#newOrigin()
     this.#keepPackets(origin)
-    const started = startProcess(this.#settings.user, this.#kept?.fd)
+    const started = startCaptureChild(this.#settings.user, this.#kept?.fd)
     if (started === undefined)
       return { kind: 'permission', detail: `no user ${printable(this.#settings.user ?? '')}` }
-    const { child, become } = started
-    let said = ''
-    child.stderr!.on('data', (piece: Buffer) => {
-      said = (said + piece.toString('latin1')).slice(-4000)
-    })
-    const socket = child.stdio[3] as Duplex
+    const { socket, become } = started
     this.#socket = socket
-    const heard = { at: performance.now(), until: 0 }
-    const kill = () => {
-      // It leads a group of its own, with the program that it may have started.
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-      } catch {
-        child.kill('SIGKILL')
-      }
-    }
+    const kill = () => started.kill()
+    const heard = { at: performance.now(), begun: false }
     let ended: Ended | undefined
     const reader = new FrameReader({
       words: (value) => {
         heard.at = performance.now()
+        heard.begun = true
         const word = checkWord(value)
         if (word === undefined) {
           ended ??= { kind: 'lost', detail: 'the capture process said what nobody understands' }
@@ -206,7 +190,7 @@ export class Keeper {
         else if (word.type === 'over') {
           ended ??= { kind: 'lost', detail: 'stopped' }
           kill()
-        } else this.#hear(word, heard)
+        } else this.#hear(word)
       },
       chunk: (chunk) => {
         heard.at = performance.now()
@@ -232,27 +216,17 @@ export class Keeper {
       ended ??= { kind: 'lost', detail: `the capture process was silent for ${limit / 1000} s` }
       kill()
     }, 500)
-    await new Promise<void>((resolve) => {
-      child.once('error', (error) => {
-        ended ??= { kind: 'no_backend', detail: error.message }
-        resolve()
-      })
-      // Closed is: ended, and everything that it said was read.
-      child.once('close', (code, signal) => {
-        const last = printable(said.trim().split('\n').at(-1) ?? '').slice(0, 300)
-        const words = `the capture process ended (${signal ?? `exit code ${code}`})`
-        ended ??= { kind: 'lost', detail: last === '' ? words : `${words}: ${last}` }
-        resolve()
-      })
-    })
+    const { words, started: ran } = await started.ended
+    // It could not even be started, and that will not pass.
+    ended ??= { kind: ran || heard.begun ? 'lost' : 'no_backend', detail: words }
     clearInterval(watch)
     kill()
     this.#kept?.close()
     this.#socket = undefined
-    return ended!
+    return ended
   }
 
-  #hear(word: SteadyWord, heard: { until: number }): void {
+  #hear(word: SteadyWord): void {
     if (word.type === 'note') {
       this.#sink.event({ type: 'note', interface: this.name, detail: word.detail })
       return
@@ -263,7 +237,6 @@ export class Keeper {
       this.#tell('capturing', word.backend, word.detail)
       return
     }
-    heard.until = word.until
     this.#gap = { from: word.until, flowsLost: word.flowsOpen }
     const { totals } = this
     const base = this.#base
@@ -292,51 +265,5 @@ export class Keeper {
     row('capture_gap_seconds', Math.max(1, Math.round((to - from) / 1e6)))
     if (this.#gap.flowsLost > 0) row('capture_flows_lost', this.#gap.flowsLost)
     writer.end()
-  }
-
-  #cure(kind: FailureKind, detail: string): string {
-    const { name } = this
-    switch (kind) {
-      case 'filter':
-        return `the filter \`${printable(this.#settings.filter)}\` is none: ${detail} (man pcap-filter; try tcpdump -d with it)`
-      case 'no_interface':
-        return `there is no interface ${printable(name)}: expected one of ${interfaceNames().map(printable).join(', ')}`
-      case 'permission':
-        return `no right to capture on ${name} (${detail}): run as root, or with the capability CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW)`
-      default:
-        return `nothing to capture with on ${name} (${detail}): install libpcap-dev and a compiler and run npm rebuild pcap, or install tcpdump`
-    }
-  }
-}
-
-/** A capture process, which waits for its order; undefined if there is no such user. */
-function startProcess(
-  user: string | undefined,
-  keptFd: number | undefined,
-): { child: ChildProcess; become?: Ids } | undefined {
-  const ids = userIds(user)
-  if (ids === undefined) return undefined
-  const worker = fileURLToPath(new URL('capture.js', WORKERS))
-  const addon = addonFile()
-  const files = [process.execPath, worker, ...(addon === undefined ? [] : [addon])]
-  const { command: line, become } = planLaunch([process.execPath, worker], files, ids)
-  const [command, ...args] = line as [string, ...string[]]
-  // No variable of the environment goes along: they may hold secrets. Signals of the terminal do not reach it.
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...(keptFd === undefined ? [] : [keptFd])],
-    env: { LC_ALL: 'C' },
-    detached: true,
-    cwd: '/',
-  })
-  return { child, ...(become && { become }) }
-}
-
-/** A file that whoever loads the addon reads. */
-function addonFile(): string | undefined {
-  try {
-    const required = createRequire(import.meta.url).resolve('pcap')
-    return required.replace(/pcap\.js$/, 'build/Release/pcap_binding.node')
-  } catch {
-    return undefined
   }
 }

@@ -29,7 +29,7 @@ export class KeptPackets {
       this.fd = openSync(this.#file, 'wx', 0o600)
     } catch (error) {
       const words = printable((error as Error).message)
-      throw new LiveError('write', `cannot keep packets (${words}): give another --write DIR`)
+      throw new LiveError('write', `cannot keep packets (${words})`, 'give another --write DIR')
     }
   }
 

@@ -69,9 +69,13 @@ export type LiveErrorKind = (typeof LIVE_ERRORS)[number]
 /** Capture cannot begin on an interface. The message says why, with the cure. */
 export class LiveError extends Error {
   readonly kind: LiveErrorKind
-  constructor(kind: LiveErrorKind, message: string) {
-    super(message)
+  readonly reason: string
+  readonly cure: string
+  constructor(kind: LiveErrorKind, reason: string, cure: string) {
+    super(`${reason}: ${cure}`)
     this.name = 'LiveError'
     this.kind = kind
+    this.reason = reason
+    this.cure = cure
   }
 }

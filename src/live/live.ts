@@ -3,9 +3,10 @@
 
 import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
-import { INTERFACE_NAME, interfaceNames } from './interfaces.ts'
+import { cannotBegin } from './cannot-begin.ts'
+import { INTERFACE_NAME } from './interfaces.ts'
 import { Keeper } from './keeper.ts'
-import { LiveError, type LiveEvent, type LiveSettings } from './live-event.ts'
+import type { LiveEvent, LiveSettings } from './live-event.ts'
 
 export type { Backend, LiveErrorKind, LiveEvent, LiveSettings, LiveState } from './live-event.ts'
 export { BACKENDS, LiveError } from './live-event.ts'
@@ -37,11 +38,7 @@ export class LiveCapture implements Observed {
       event: (event: LiveEvent) => this.#push(event),
       isFull: () => this.#bytes > UNTAKEN_BYTES_MAX,
     }
-    if (wrong !== undefined)
-      this.#failure = new LiveError(
-        'no_interface',
-        `there is no interface ${printable(wrong)}: expected one of ${interfaceNames().join(', ')}`,
-      )
+    if (wrong !== undefined) this.#failure = cannotBegin('no_interface', wrong, '', '')
     else
       for (const name of interfaces) {
         const among = settings.among ?? interfaces

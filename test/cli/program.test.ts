@@ -288,6 +288,8 @@ describe('doctor', () => {
       'machine',
       'temporary space',
       'embedded store',
+      'interfaces',
+      'live capture',
     ])
     expect(checks.filter(({ state }) => state === 'fail')).toEqual([])
   })

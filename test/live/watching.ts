@@ -20,7 +20,7 @@ export const SETTINGS: LiveSettings = {
   promiscuous: false,
   backend: 'auto',
   activeTimeoutSeconds: 60,
-  ringBytes: 32 << 20,
+  ringBytes: 64 << 20,
   sensor: 'test',
   localNets: [],
   verifyChecksums: false,
