@@ -78,6 +78,9 @@ export abstract class Deployment {
 
   abstract dropped(): Promise<number>
 
+  /** Chunks that are not stored yet. */
+  abstract waiting(): Promise<number>
+
   /** What each process and its children use: CPU seconds so far, and memory now. */
   usage(): Map<string, Usage> {
     return new Map([...this.processes].map(([name, { pid }]) => [name, treeUsage(pid)]))
@@ -137,6 +140,10 @@ export class Embedded extends Deployment {
   dropped(): Promise<number> {
     return this.metric('bailiwick_capture_dropped_total')
   }
+
+  waiting(): Promise<number> {
+    return this.metric('bailiwick_consumer_lag_messages')
+  }
 }
 
 /** sensor --live -> Kafka -> worker -> Kafka -> respond. */
@@ -146,6 +153,7 @@ export class ThroughKafka extends Deployment {
   protected readonly storeTarget: string
   protected readonly tokenFile: string
   readonly #sensor: string
+  readonly #worker: string
   #stopped = false
 
   static async start(parts: LiveParts, partitions: number): Promise<ThroughKafka> {
@@ -162,11 +170,16 @@ export class ThroughKafka extends Deployment {
     }
   }
 
-  private constructor(parts: LiveParts, broker: Broker, [respond, sensor]: readonly number[]) {
+  private constructor(
+    parts: LiveParts,
+    broker: Broker,
+    [respond, sensor, worker]: readonly number[],
+  ) {
     super(parts)
     this.broker = broker
     this.address = `http://127.0.0.1:${respond}`
     this.#sensor = `http://127.0.0.1:${sensor}`
+    this.#worker = `http://127.0.0.1:${worker}`
     this.storeTarget = join(parts.directory, 'store')
     this.tokenFile = join(parts.directory, 'data', 'token')
   }
@@ -189,6 +202,10 @@ export class ThroughKafka extends Deployment {
 
   dropped(): Promise<number> {
     return this.metric('bailiwick_capture_dropped_total', this.#sensor)
+  }
+
+  waiting(): Promise<number> {
+    return this.metric('bailiwick_consumer_lag_messages', this.#worker)
   }
 
   override async stop(): Promise<void> {

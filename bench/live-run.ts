@@ -114,7 +114,7 @@ function startOthers(net: LiveNet, { packets, capture }: Plan): MeasuredProcess 
   return new MeasuredProcess(
     net.asAgent([
       ...['tcpreplay', '-q', '-i', net.agentInterface, '--loop=0'],
-      ...[`--pps=${packets}`, `--pps-multi=${TOGETHER}`, capture],
+      ...[`--pps=${packets}`, `--pps-multi=${TOGETHER}`, '--timer=nano', capture],
     ]),
   )
 }

@@ -34,14 +34,17 @@ export async function storm(
     const brought = () => new Set(receiver.heard.map(({ alert }) => alert))
     const end = Date.now() + TAIL_MILLIS
     while (brought().size < asked.length && Date.now() < end) await pause()
-    const tail = (Date.now() - (end - TAIL_MILLIS)) / 1000
+    const after = () => ((Date.now() - (end - TAIL_MILLIS)) / 1000).toFixed(1)
+    const tail = after()
+    while ((await deployment.waiting()) > 0 && Date.now() < end) await pause()
+    const stored = after()
     await watch.stop()
     const dropped = await deployment.dropped()
     await deployment.stop()
     const findings = await deployment.findings(OWN_AGENT)
-    const stored = new Set([...findings.values()].map(({ destination }) => destination))
+    const kept = new Set([...findings.values()].map(({ destination }) => destination))
     const wanted = new Set(asked.map(({ destination }) => destination))
-    const lost = [...wanted].filter((destination) => !stored.has(destination))
+    const lost = [...wanted].filter((destination) => !kept.has(destination))
     const byHook = brought()
     const told = new Set(stream.heard.map(({ alert }) => alert))
     const unsent = [...findings.keys()].filter((id) => !byHook.has(id))
@@ -49,9 +52,9 @@ export async function storm(
     say(
       [
         `flows ${asked.length}, destinations ${wanted.size}, alerts stored ${findings.size}, lost ${lost.length}`,
-        `alerts brought by the webhook ${byHook.size} in ${messages} messages, never brought ${unsent.length}; the last ${tail.toFixed(1)} s after the storm`,
+        `alerts brought by the webhook ${byHook.size} in ${messages} messages, never brought ${unsent.length}; the last ${tail} s after the storm`,
         `alerts on the live stream ${told.size}`,
-        `packets dropped ${dropped}`,
+        `everything stored ${stored} s after the storm; packets dropped ${dropped}`,
         ...watch.words(),
       ].join('\n'),
     )
@@ -67,6 +70,8 @@ class Watch {
   readonly #deployment: Deployment
   readonly #memory: number[] = []
   readonly #answers: number[] = []
+  /** Chunks that are not stored yet. */
+  readonly #waiting: number[] = []
   #refused = 0
   #over = false
   readonly #running: Promise<void>
@@ -81,6 +86,7 @@ class Watch {
     while (!this.#over) {
       const all = [...this.#deployment.usage().values()]
       this.#memory.push(all.reduce((sum, { rss }) => sum + rss, 0) / 2 ** 20)
+      this.#waiting.push(await this.#deployment.waiting())
       const from = performance.now()
       const answer = await fetch(`${address}/api/v1/alerts?limit=100`, {
         headers: { authorization: `Bearer ${token}` },
@@ -98,10 +104,15 @@ class Watch {
   }
 
   words(): string[] {
-    const every = this.#memory.filter((_, i) => i % 10 === 0).map((mib) => mib.toFixed(0))
+    const every = (all: readonly number[]) =>
+      all
+        .filter((_, i) => i % 10 === 0)
+        .map((one) => one.toFixed(0))
+        .join(' ')
     const { count, p50, max } = percentiles(this.#answers)
     return [
-      `memory of the tree every 10 s: ${every.join(' ')} MiB`,
+      `memory of the tree about every 10 s: ${every(this.#memory)} MiB`,
+      `chunks that wait for the store: ${every(this.#waiting)}`,
       `the API answered ${count} times, p50 ${p50.toFixed(0)} ms, max ${max.toFixed(0)} ms; refused ${this.#refused}`,
     ]
   }
