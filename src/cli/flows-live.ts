@@ -91,7 +91,8 @@ async function tellState(
   terminal: Terminal,
 ): Promise<void> {
   const { errColours: paint, quiet } = terminal
-  if (state === 'capturing' && !quiet) await say(terminal, `${name}: capturing ${detail}`)
+  if (state === 'capturing' && !quiet)
+    await say(terminal, `${name}: capturing ${detail}; times are UTC`)
   else if (state === 'retrying')
     await terminal.err.write(`${paint.yellow('lost')} ${printable(`${name}: ${detail}`)}\n`)
 }

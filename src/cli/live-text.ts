@@ -24,6 +24,9 @@ const STATES: Readonly<Record<string, string>> = {
   OTH: 'seen from its middle',
 }
 
+/** So that arrows stand below each other where addresses are of IPv4. */
+const END_WIDTH = 21
+
 const TRANSPORTS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmp' }
 
 /** The line of a row, without line feed. Every text in it is printable. */
@@ -47,7 +50,7 @@ export function liveLine(block: FlowBlock, row: number, colours: Colours): strin
     new Date((isNew ? at : c.end[row]!) / 1000).toISOString().slice(11, 23),
     paint(word.padEnd(7)),
     transport.padEnd(4),
-    `${end(c.orig_h, c.orig_p[row]!)} → ${name === '' ? target : `${colours.bold(name)} (${target})`}`,
+    `${end(c.orig_h, c.orig_p[row]!).padEnd(END_WIDTH)} → ${name === '' ? target : `${colours.bold(name)} (${target})`}`,
   ]
   const vantage = c.vantage.get(row)
   if (vantage !== '') parts.push(`on ${printable(vantage)}`)

@@ -132,7 +132,7 @@ describe.skipIf(!CAPTURES)('bailiwick flows --live', () => {
     flows.child.kill('SIGINT')
     expect(await flows.end()).toBe(0)
     const time = String.raw`\d\d:\d\d:\d\d\.\d{3}`
-    const ends = String.raw`127\.0\.0\.1:\d+ → wanted\.example \(127\.0\.0\.1:${port}\)`
+    const ends = String.raw`127\.0\.0\.1:\d+ +→ wanted\.example \(127\.0\.0\.1:${port}\)`
     expect(flows.out.trimEnd().split('\n')).toEqual([
       expect.stringMatching(new RegExp(`^${time}  begins   tcp   ${ends}  http`)),
       expect.stringMatching(new RegExp(`^${time}  ends     tcp   ${ends}  http  .* out, .* back`)),
