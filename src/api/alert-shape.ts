@@ -65,7 +65,7 @@ export const EvidenceShown = z
 /** What stands beside an alert, by its id and by its agent. */
 export interface Beside {
   agents: () => AgentsView
-  revocations: Pick<RevocationDesk, 'list'> | undefined
+  revocations?: Pick<RevocationDesk, 'list'> | undefined
 }
 
 /** Turns alerts into what is shown; what they are joined with is looked up once for all of them. */

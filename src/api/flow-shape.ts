@@ -3,8 +3,8 @@
 import { z } from 'zod'
 import { isoTime, protocolWord } from '../report.ts'
 import type { ApiFlowPlace, ApiFlowRow, ApiJudgementRow } from '../store/api-queries.ts'
+import type { Store } from '../store/store.ts'
 import { NIL } from './shapes.ts'
-import type { StoreLane } from './store-lane.ts'
 
 const count = z.int().nullable()
 
@@ -62,7 +62,7 @@ export type FlowShown = z.infer<typeof FlowShown>
 
 /** The flows at these places with the judgements that hold of them, in their order; those that are gone are left out. */
 export async function flowsOf(
-  lane: StoreLane,
+  lane: Pick<Store, 'query'>,
   places: readonly ApiFlowPlace[],
 ): Promise<FlowShown[]> {
   if (places.length === 0) return []

@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
 import { addAgentsCommand } from './agents.ts'
+import { addAlertsCommand } from './alerts.ts'
 import { addAuditCommand } from './audit.ts'
 import { addConfigCommand } from './config.ts'
 import { addDlqCommand } from './dlq.ts'
@@ -100,6 +101,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addSensorCommand,
     addWorkerCommand,
     addFlowsCommand,
+    addAlertsCommand,
     addScopeCommand,
     addAgentsCommand,
     addTopicsCommand,
