@@ -55,6 +55,8 @@ export interface AlertDesk {
   alert(id: string): DeskAlert | undefined
   /** Newest first. */
   dead(): readonly DeadDeliveryView[]
+  /** Whom it tells. */
+  endpoints(): readonly EndpointView[]
   /** Sends a dead delivery again. @throws Error if there is none of this id */
   redrive(id: string): Promise<void>
 }
@@ -107,6 +109,18 @@ export interface DeadDeliveryView {
   diedAt?: number
 }
 
+/** A webhook, and how it gets on. `target` without path and query; times in milliseconds since 1970. */
+export interface EndpointView {
+  name: string
+  target: string
+  state: string
+  queued: number
+  dead: number
+  delivered: number
+  lastDeliveredAt?: number
+  lastError?: string
+}
+
 /** Registered agents as they are used now. */
 export interface AgentsView {
   /** Milliseconds since 1970. */
@@ -130,6 +144,8 @@ export interface ApiParts {
   hub: LiveEvents
   responder?: AlertDesk
   revocations?: RevocationDesk
+  /** Where alerts are sent and revocations decided, if not here; for people. */
+  elsewhere?: string
   agents: () => AgentsView
   /** May change while the API runs. */
   observed: Iterable<Observed>

@@ -45,8 +45,29 @@ const common = { querystring: NoQuery, headers: AnyHeaders }
 const params = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/) })
 const Nothing = z.union([z.undefined(), z.null(), z.strictObject({})])
 
-export function addRevocationRoutes(server: Routes, { revocations }: ApiParts): void {
+export const RevocationList = z.object({
+  /** Whether all revoking is stopped. */
+  killed: z.boolean(),
+  /** False where another process decides: this one knows nothing of it. */
+  here: z.boolean(),
+  revocations: z.array(RevocationShown),
+})
+
+/** The exact request that would be sent, without its secrets. */
+export const RequestShown = z
+  .object({
+    method: z.string(),
+    url: z.string(),
+    headers: z.record(z.string(), z.string()),
+    body: z.string(),
+  })
+  .meta({ id: 'RevocationRequest' })
+
+export const KillShown = z.object({ killed: z.boolean() })
+
+export function addRevocationRoutes(server: Routes, { revocations, elsewhere }: ApiParts): void {
   const decided = { 200: RevocationShown, ...PROBLEMS }
+  const ask = asking(revocations, elsewhere)
   server.get(
     '/api/v1/revocations',
     {
@@ -55,16 +76,27 @@ export function addRevocationRoutes(server: Routes, { revocations }: ApiParts): 
         summary: 'Revocations, newest first, and whether all of them are stopped',
         tags,
         ...common,
-        response: {
-          200: z.object({ killed: z.boolean(), revocations: z.array(RevocationShown) }),
-          ...PROBLEMS,
-        },
+        response: { 200: RevocationList, ...PROBLEMS },
       },
     },
     async () => ({
       killed: revocations?.killed() ?? false,
+      here: revocations !== undefined,
       revocations: (revocations?.list() ?? []).slice(0, REVOCATIONS_MAX).map(revocationShown),
     }),
+  )
+  server.get(
+    '/api/v1/revocations/:id',
+    {
+      config: { permission: 'read' },
+      schema: { summary: 'One revocation', tags, ...common, params, response: decided },
+    },
+    async ({ params: { id } }) =>
+      ask(async (desk) => {
+        const found = desk.list().find((one) => one.id === id)
+        if (found === undefined) throw new Refusal(404, 'there is no such revocation')
+        return revocationShown(found)
+      }),
   )
   server.post(
     '/api/v1/revocations/:id/approve',
@@ -80,7 +112,7 @@ export function addRevocationRoutes(server: Routes, { revocations }: ApiParts): 
       },
     },
     async ({ params: { id }, principal }) =>
-      ask(revocations, async (desk) => revocationShown(await desk.approve(id, nameOf(principal)))),
+      ask(async (desk) => revocationShown(await desk.approve(id, nameOf(principal)))),
   )
   server.post(
     '/api/v1/revocations/:id/reject',
@@ -96,14 +128,12 @@ export function addRevocationRoutes(server: Routes, { revocations }: ApiParts): 
       },
     },
     async ({ params: { id }, body: { why }, principal }) =>
-      ask(revocations, async (desk) =>
-        revocationShown(await desk.reject(id, nameOf(principal), why)),
-      ),
+      ask(async (desk) => revocationShown(await desk.reject(id, nameOf(principal), why))),
   )
-  addSwitchAndDryRun(server, revocations)
+  addSwitchAndDryRun(server, ask)
 }
 
-function addSwitchAndDryRun(server: Routes, revocations: RevocationDesk | undefined): void {
+function addSwitchAndDryRun(server: Routes, ask: Ask): void {
   server.get(
     '/api/v1/revocations/:id/dry-run',
     {
@@ -114,17 +144,12 @@ function addSwitchAndDryRun(server: Routes, revocations: RevocationDesk | undefi
         ...common,
         params,
         response: {
-          200: z.object({
-            method: z.string(),
-            url: z.string(),
-            headers: z.record(z.string(), z.string()),
-            body: z.string(),
-          }),
+          200: RequestShown,
           ...PROBLEMS,
         },
       },
     },
-    async ({ params: { id } }) => ask(revocations, (desk) => desk.dryRun(id)),
+    async ({ params: { id } }) => ask((desk) => desk.dryRun(id)),
   )
   server.post(
     '/api/v1/revocations/kill',
@@ -135,11 +160,11 @@ function addSwitchAndDryRun(server: Routes, revocations: RevocationDesk | undefi
         tags,
         ...common,
         body: z.strictObject({ on: z.boolean() }),
-        response: { 200: z.object({ killed: z.boolean() }), ...PROBLEMS },
+        response: { 200: KillShown, ...PROBLEMS },
       },
     },
     async ({ body: { on }, principal }) =>
-      ask(revocations, async (desk) => {
+      ask(async (desk) => {
         await desk.kill(on, nameOf(principal))
         return { killed: desk.killed() }
       }),
@@ -153,15 +178,20 @@ function nameOf(principal: Principal | null): string {
 
 const STATUS = { unknown: 404, too_late: 409, not_allowed: 403 } as const
 
-async function ask<T>(
-  desk: RevocationDesk | undefined,
-  question: (desk: RevocationDesk) => Promise<T>,
-): Promise<T> {
-  if (desk === undefined) throw new Refusal(404, 'this process revokes nothing')
-  try {
-    return await question(desk)
-  } catch (error) {
-    if (error instanceof RevocationRefused) throw new Refusal(STATUS[error.reason], error.message)
-    throw error
+type Ask = <T>(question: (desk: RevocationDesk) => Promise<T>) => Promise<T>
+
+/** Asks the desk, and says its refusals in the words of HTTP. */
+function asking(desk: RevocationDesk | undefined, elsewhere: string | undefined): Ask {
+  return async (question) => {
+    if (desk === undefined)
+      throw new Refusal(404, `no revocation is decided here: ${elsewhere ?? NOWHERE}`)
+    try {
+      return await question(desk)
+    } catch (error) {
+      if (error instanceof RevocationRefused) throw new Refusal(STATUS[error.reason], error.message)
+      throw error
+    }
   }
 }
+
+const NOWHERE = 'this process has no part that revokes'

@@ -18,6 +18,7 @@ import { addInspectCommand } from './inspect.ts'
 import { addMigrateCommand } from './migrate.ts'
 import { addReconcileCommand } from './reconcile.ts'
 import { addReplayCommand } from './replay.ts'
+import { addRevokeCommand } from './revoke.ts'
 import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
 import { addServeCommand } from './serve.ts'
@@ -102,6 +103,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addWorkerCommand,
     addFlowsCommand,
     addAlertsCommand,
+    addRevokeCommand,
     addScopeCommand,
     addAgentsCommand,
     addTopicsCommand,
