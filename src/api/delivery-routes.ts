@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { isoTime } from '../report.ts'
+import { RespondError } from '../respond/responder.ts'
 import { PROBLEMS, Refusal } from './house-rules.ts'
 import type { ApiParts } from './parts.ts'
 import { AnyHeaders, NoQuery, type Routes } from './shapes.ts'
@@ -44,7 +45,7 @@ export const EndpointList = z.object({
 })
 
 export function addDeliveryRoutes(server: Routes, parts: ApiParts): void {
-  const { responder, log } = parts
+  const { responder } = parts
   server.get(
     '/api/v1/endpoints',
     {
@@ -93,6 +94,10 @@ export function addDeliveryRoutes(server: Routes, parts: ApiParts): void {
       }
     },
   )
+  addRedrive(server, parts)
+}
+
+function addRedrive(server: Routes, { responder, elsewhere, log }: ApiParts): void {
   server.post(
     '/api/v1/deliveries/:id/redrive',
     {
@@ -111,11 +116,16 @@ export function addDeliveryRoutes(server: Routes, parts: ApiParts): void {
       if (responder === undefined)
         throw new Refusal(
           404,
-          `nothing is sent from here${parts.elsewhere ? `: ${parts.elsewhere}` : ''}`,
+          `nothing is sent from here${elsewhere ? `: ${elsewhere}` : ''}`,
         )
       if (!responder.dead().some((one) => one.id === id))
         throw new Refusal(404, 'there is no dead delivery of this id')
-      await responder.redrive(id)
+      try {
+        await responder.redrive(id)
+      } catch (error) {
+        if (error instanceof RespondError) throw new Refusal(409, error.message)
+        throw error
+      }
       log('info', 'a dead delivery is sent again', { delivery: id, by: principal?.name })
       return reply.code(202).send({ id })
     },

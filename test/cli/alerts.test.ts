@@ -1,61 +1,40 @@
-// `bailiwick alerts` beside a running API, after it has ended, and while it comes and goes.
+// `bailiwick alerts` beside a running API, and while it comes and goes.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { momentOf } from '../../src/cli/alert-wishes.ts'
-import { openStore } from '../../src/store/store.ts'
 import { alertId, deskAlert, TestDesk } from '../api/desk.ts'
 import { openWorld, type World } from '../api/world.ts'
-import { AGENT, judged, sampleChunk } from '../store/samples.ts'
-import { bailiwick, bailiwickUntil, writeNote } from './asked.ts'
+import { AGENT } from '../store/samples.ts'
+import { bailiwick, bailiwickUntil, idsIn, storedAlert, writeNote } from './asked.ts'
 import { HOSTILE, RAW_CONTROL } from './heard.ts'
 
 const NOW = Math.floor(Date.now() / 1000) * 1_000_000
 const desk = new TestDesk()
 let world: World
-let gone: string
 let elsewhere: string
-
-const slice = () => {
-  const flow = { name: 'post', ts: NOW, server_name: 'paste.example.net', orig_bytes: 90_000 }
-  const ruled = { name: 'post', ts: NOW, verdict: 'out_of_scope' as const, score: 77 }
-  return {
-    key: 'tap1/alerts:0-0',
-    chunks: [
-      judged(sampleChunk({ origin: 'tap1/alerts', flows: [flow] }), [
-        { ...ruled, destination: 'paste.example.net', alert: 'stored', sentence: 'it was posted' },
-      ]),
-    ],
-  }
-}
 
 beforeAll(async () => {
   world = await openWorld({}, { responder: desk })
   writeNote(world)
-  await world.store.insertSlice(slice())
+  await world.store.insertSlice(storedAlert(NOW))
   desk.held.push(deskAlert('raised', { sentence: 'invoice-reader reached paste.example.net' }))
-  gone = mkdtempSync(path.join(tmpdir(), 'bailiwick-gone-'))
-  const left = await openStore({ kind: 'directory', path: path.join(gone, 'store') })
-  await left.insertSlice(slice())
-  await left.close()
   elsewhere = mkdtempSync(path.join(tmpdir(), 'bailiwick-nothing-'))
 })
 afterAll(async () => {
   await world.close()
-  for (const name of [gone, elsewhere]) rmSync(name, { recursive: true, force: true })
+  rmSync(elsewhere, { recursive: true, force: true })
 })
-
-const ids = (text: string) => text.match(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g)
 
 describe('alerts of a server', () => {
   test('newest first: a sentence each, whose it is, where it went, and what followed', async () => {
     const { code, out, err } = await bailiwick(['alerts', '--data', world.directory])
     expect([code, err]).toEqual([0, ''])
-    expect(ids(out)).toEqual([alertId('raised'), alertId('stored')])
+    expect(idsIn(out)).toEqual([alertId('raised'), alertId('stored')])
     expect(out).toMatch(/▲ {2}90 high +invoice-reader reached paste\.example\.net\n/)
     expect(out).toContain(
       'invoice-reader (finance@corp.example), paste.example.net tcp/443, rule default-deny, attribution certain, 1 flow',
@@ -147,7 +126,7 @@ describe('whom to ask', () => {
       BAILIWICK_TOKEN: world.token,
     })
     expect(away).toMatchObject({ code: 4, err: expect.stringContaining('nobody answers at') })
-    const followed = await bailiwick(['alerts', '--follow', '--data', gone])
+    const followed = await bailiwick(['alerts', '--follow', '--data', elsewhere])
     expect(followed).toMatchObject({ code: 4, err: expect.stringContaining('no process') })
   })
 
@@ -160,25 +139,6 @@ describe('whom to ask', () => {
     })
     server.close()
     expect([code, err]).toEqual([4, expect.stringContaining('is no API of bailiwick')])
-  })
-
-  test('a note that a process left behind is no process: its store is read', async () => {
-    // A pid that no process has any more.
-    const note = { address: world.api.address, pid: 4_194_303, started: 0, version: '0' }
-    writeFileSync(path.join(gone, 'serve.json'), JSON.stringify(note))
-    const { code, out } = await bailiwick(['alerts', '--data', gone])
-    expect([code, ids(out)]).toEqual([0, [alertId('stored')]])
-    const shown = await bailiwick(['alerts', 'show', alertId('stored'), '--data', gone])
-    expect(shown.out).toContain('default deny')
-    const none = await bailiwick(['alerts', 'show', alertId('raised'), '--data', gone])
-    expect(none).toMatchObject({ code: 2, err: expect.stringContaining('there is no such alert') })
-  })
-
-  test('a store that somebody holds is not read', async () => {
-    const held = await openStore({ kind: 'directory', path: path.join(gone, 'store') })
-    const { code, err } = await bailiwick(['alerts', '--data', gone])
-    await held.close()
-    expect([code, err]).toEqual([4, expect.stringContaining('held by another process')])
   })
 })
 

@@ -4,7 +4,9 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { run } from '../../src/cli/program.ts'
 import { readEnvironment } from '../../src/config.ts'
+import type { Slice } from '../../src/store/store.ts'
 import type { World } from '../api/world.ts'
+import { judged, sampleChunk } from '../store/samples.ts'
 import { Memory } from './heard.ts'
 
 export interface Ran {
@@ -48,4 +50,23 @@ export function bailiwickUntil(args: readonly string[]): {
 export function writeNote(world: World, pid = process.pid): void {
   const note = { address: world.api.address, pid, started: Date.now(), version: '0.0.0' }
   writeFileSync(path.join(world.directory, 'serve.json'), JSON.stringify(note), { mode: 0o600 })
+}
+
+/** A slice with one alert in it, `stored`, whose only flow began at `ts` (microseconds). */
+export function storedAlert(ts: number): Slice {
+  const flow = { name: 'post', ts, server_name: 'paste.example.net', orig_bytes: 90_000 }
+  const ruled = { name: 'post', ts, verdict: 'out_of_scope' as const, score: 77 }
+  return {
+    key: 'tap1/alerts:0-0',
+    chunks: [
+      judged(sampleChunk({ origin: 'tap1/alerts', flows: [flow] }), [
+        { ...ruled, destination: 'paste.example.net', alert: 'stored', sentence: 'it was posted' },
+      ]),
+    ],
+  }
+}
+
+/** The UUIDs of a text. */
+export function idsIn(text: string): string[] {
+  return text.match(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g) ?? []
 }

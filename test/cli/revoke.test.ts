@@ -1,6 +1,6 @@
 // `bailiwick revoke`: what waits, what would be sent, and decisions, by the real API.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { addToken } from '../../src/api/tokens.ts'
 import { alertId, TestRevocations, waiting } from '../api/desk.ts'
 import { openWorld, type World } from '../api/world.ts'
@@ -13,7 +13,6 @@ beforeAll(async () => {
   world = await openWorld({}, { revocations })
   writeNote(world)
 })
-afterAll(() => world.close())
 
 const revoke = (...args: string[]) => bailiwick(['revoke', ...args, '--data', world.directory])
 
@@ -87,6 +86,7 @@ describe('revocations', () => {
 })
 
 test('a process that decides nothing says so', async () => {
+  await world.close()
   const bare = await openWorld({}, { elsewhere: 'ask the API of `bailiwick respond`' })
   writeNote(bare)
   const ask = (...args: string[]) => bailiwick(['revoke', ...args, '--data', bare.directory])
