@@ -22,53 +22,8 @@ const DeadShown = z
 
 export const DeadList = z.object({ total: z.int(), dead: z.array(DeadShown) })
 
-const EndpointShown = z
-  .object({
-    name: z.string(),
-    /** Without path and query. */
-    target: z.string(),
-    /** How it gets on: `ok`, or why not. */
-    state: z.string(),
-    queued: z.int(),
-    dead: z.int(),
-    /** By this process, since it began. */
-    delivered: z.int(),
-    last_delivered_at: z.string().nullable(),
-    last_error: z.string().nullable(),
-  })
-  .meta({ id: 'Endpoint' })
-
-export const EndpointList = z.object({
-  /** False where another process sends: this one knows nothing of it. */
-  here: z.boolean(),
-  endpoints: z.array(EndpointShown),
-})
-
 export function addDeliveryRoutes(server: Routes, parts: ApiParts): void {
   const { responder } = parts
-  server.get(
-    '/api/v1/endpoints',
-    {
-      config: { permission: 'read' },
-      schema: {
-        summary: 'Webhooks, and how each gets on',
-        tags: ['deliveries'],
-        querystring: NoQuery,
-        headers: AnyHeaders,
-        response: { 200: EndpointList, ...PROBLEMS },
-      },
-    },
-    async () => ({
-      here: responder !== undefined,
-      endpoints: (responder?.endpoints() ?? []).map(
-        ({ name, target, state, queued, dead, delivered, lastDeliveredAt, lastError }) => ({
-          ...{ name, target, state, queued, dead, delivered },
-          last_delivered_at: lastDeliveredAt === undefined ? null : isoTime(lastDeliveredAt * 1000),
-          last_error: lastError ?? null,
-        }),
-      ),
-    }),
-  )
   server.get(
     '/api/v1/deliveries/dead',
     {
@@ -114,10 +69,7 @@ function addRedrive(server: Routes, { responder, elsewhere, log }: ApiParts): vo
     },
     async ({ params: { id }, principal }, reply) => {
       if (responder === undefined)
-        throw new Refusal(
-          404,
-          `nothing is sent from here${elsewhere ? `: ${elsewhere}` : ''}`,
-        )
+        throw new Refusal(404, `nothing is sent from here${elsewhere ? `: ${elsewhere}` : ''}`)
       if (!responder.dead().some((one) => one.id === id))
         throw new Refusal(404, 'there is no dead delivery of this id')
       try {

@@ -55,8 +55,6 @@ export interface AlertDesk {
   alert(id: string): DeskAlert | undefined
   /** Newest first. */
   dead(): readonly DeadDeliveryView[]
-  /** Whom it tells. */
-  endpoints(): readonly EndpointView[]
   /** Sends a dead delivery again. @throws Error if there is none of this id */
   redrive(id: string): Promise<void>
 }
@@ -107,18 +105,6 @@ export interface DeadDeliveryView {
   lastError?: string
   /** Milliseconds since 1970. */
   diedAt?: number
-}
-
-/** A webhook, and how it gets on. `target` without path and query; times in milliseconds since 1970. */
-export interface EndpointView {
-  name: string
-  target: string
-  state: string
-  queued: number
-  dead: number
-  delivered: number
-  lastDeliveredAt?: number
-  lastError?: string
 }
 
 /** Registered agents as they are used now. */

@@ -2,7 +2,6 @@
 // the data directory; where none runs, the store in it is read.
 
 import { existsSync } from 'node:fs'
-import path from 'node:path'
 import type { Command } from 'commander'
 import {
   AlertDetail,
@@ -15,13 +14,14 @@ import {
 import type { AlertShown } from '../api/alert-shape.ts'
 import { Refusal } from '../api/house-rules.ts'
 import { Uuid } from '../api/shapes.ts'
+import { dataPaths } from '../serve/data-directory.ts'
 import type { Settings } from '../settings.ts'
 import { openStore } from '../store/store.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { followAlerts } from './alert-follow.ts'
 import { alertText, detailText } from './alert-text.ts'
 import { type AlertWishes, queryOf, type WishFlags, wishesOf } from './alert-wishes.ts'
-import { ApiClient, addApiOptions, dataOf, findApi, neededApi } from './api-client.ts'
+import { ApiClient, addApiOptions, findApi, neededApi } from './api-client.ts'
 import { settingsOf, storeTargetOf } from './bus-options.ts'
 import { wholeNumber } from './dlq.ts'
 import { CommandError, usageError } from './exit.ts'
@@ -81,7 +81,6 @@ export function addAlertsCommand(program: Command, parts: CommandParts): void {
     .option('--json', 'one JSON object a line instead of text', false)
     .action(async (options: AlertOptions) => {
       const settings = await settingsOf(options, parts)
-      const data = dataOf(settings, options)
       const wishes = wishesOf(options)
       const limit = wholeNumber(
         options.limit ?? String(options.follow ? BEFORE_FOLLOWING : 50),
@@ -89,11 +88,11 @@ export function addAlertsCommand(program: Command, parts: CommandParts): void {
         LIMIT_MAX,
       )
       if (options.follow) {
-        const client = new ApiClient(() => neededApi(settings, data), parts.signal)
+        const client = new ApiClient(() => neededApi(settings), parts.signal)
         const shown = { wishes, limit, json: options.json }
         return followAlerts(client, shown, parts.terminal())
       }
-      await withAlerts(settings, data, parts, async (source) => {
+      await withAlerts(settings, parts, async (source) => {
         for await (const some of listed(source, wishes, limit))
           await parts.terminal().out.write(written(some, options.json, parts))
       })
@@ -111,7 +110,7 @@ export function addAlertsCommand(program: Command, parts: CommandParts): void {
       if (!Uuid.safeParse(id).success)
         throw usageError(`${printable(id)} is no id of an alert: bailiwick alerts shows them`)
       const settings = await settingsOf({ ...options, ...own }, parts)
-      await withAlerts(settings, dataOf(settings, options), parts, async (source) => {
+      await withAlerts(settings, parts, async (source) => {
         const { out, colours, width } = parts.terminal()
         const detail = await source.detail(id)
         await out.write(
@@ -148,14 +147,13 @@ async function* listed(
 
 async function withAlerts(
   settings: Settings,
-  data: string,
   parts: CommandParts,
   work: (source: AlertSource) => Promise<void>,
 ): Promise<void> {
   const source =
-    findApi(settings, data) === undefined
-      ? await storedAlerts(settings, data)
-      : askedAlerts(new ApiClient(() => neededApi(settings, data), parts.signal))
+    findApi(settings) === undefined
+      ? await storedAlerts(settings)
+      : askedAlerts(new ApiClient(() => neededApi(settings), parts.signal))
   try {
     await work(source)
   } catch (error) {
@@ -174,12 +172,12 @@ function askedAlerts(client: ApiClient): AlertSource {
 }
 
 /** The store that a server left. What was delivered, only a server knows. */
-async function storedAlerts(settings: Settings, data: string): Promise<AlertSource> {
-  const directory = path.join(data, 'store')
+async function storedAlerts(settings: Settings): Promise<AlertSource> {
+  const { root, store: directory } = dataPaths(settings.serve.data)
   if (settings.store === undefined && !existsSync(directory))
     throw new CommandError(
       4,
-      `no process of bailiwick has ${printable(data)} now, and there is no store in it: start one (bailiwick serve --data ${printable(data)}), or name an API with --api URL`,
+      `no process of bailiwick has ${printable(root)} now, and there is no store in it: start one (bailiwick serve --data ${printable(root)}), or name an API with --api URL`,
     )
   const target =
     settings.store === undefined

@@ -1,32 +1,22 @@
 // The command line's client of a running process: finds it by its data directory or by an address, asks it with a
 // token, and says in one line what is wrong if there is no answer.
 
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { EventStreamError, readEvents } from '../api/event-reader.ts'
 import { explainFileError } from '../inputs.ts'
+import { readServeNote } from '../serve/data-directory.ts'
 import type { Settings } from '../settings.ts'
 import { printable } from '../wire-text.ts'
 import { addSettingsOptions, secretOf } from './bus-options.ts'
 import { CommandError, usageError } from './exit.ts'
 
-/** Where a server keeps what it has, if nobody says anything. */
-const DATA = 'bailiwick-data'
-
 /** Adds the flags that say whom to ask, and with which token. */
 export function addApiOptions(command: Command): Command {
-  return addSettingsOptions(
-    command.option('--data <dir>', `data directory of the server (default: ${DATA})`),
-    ['api.address', 'api.token_file'],
-  )
-}
-
-/** The data directory that the flags name. */
-export function dataOf(_: Settings, { data }: Record<string, unknown>): string {
-  return typeof data === 'string' ? data : DATA
+  return addSettingsOptions(command, ['serve.data', 'api.address', 'api.token_file'])
 }
 
 /** Where an API answers, and the token to show there. */
@@ -35,9 +25,6 @@ export interface ApiPlace {
   token: string
 }
 
-/** What a process says of itself in its data directory, while it lives. */
-const Note = z.object({ address: z.url({ protocol: /^https?$/ }), pid: z.int().positive() })
-const NOTE_BYTES_MAX = 64 << 10
 const TOKEN = /^bw_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/
 
 /**
@@ -45,8 +32,9 @@ const TOKEN = /^bw_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/
  * none is named and no process lives there.
  * @throws CommandError if there is no token to ask with
  */
-export function findApi(settings: Settings, data: string): ApiPlace | undefined {
+export function findApi(settings: Settings): ApiPlace | undefined {
   const { address, token } = settings.api
+  const { data } = settings.serve
   const given = token === undefined ? undefined : checked(secretOf(token, 'api.token_file'))
   if (address !== undefined) {
     if (given !== undefined) return { address, token: given }
@@ -54,39 +42,33 @@ export function findApi(settings: Settings, data: string): ApiPlace | undefined 
       `asking ${address} needs a token: give --token-file FILE, or set BAILIWICK_TOKEN`,
     )
   }
-  const note = noteOf(path.join(data, 'serve.json'))
+  checkReadable(data)
+  const note = readServeNote(data)
   if (note === undefined || !isAlive(note.pid)) return undefined
   return { address: note.address, token: given ?? tokenIn(data) }
 }
 
 /** As `findApi`. @throws CommandError that says how to start one, if there is none */
-export function neededApi(settings: Settings, data: string): ApiPlace {
-  const found = findApi(settings, data)
+export function neededApi(settings: Settings): ApiPlace {
+  const found = findApi(settings)
+  const data = printable(settings.serve.data)
   if (found !== undefined) return found
   throw new CommandError(
     4,
-    `no process of bailiwick has ${printable(data)} now: start one (bailiwick serve --data ${printable(data)}), name another directory with --data, or an API with --api URL`,
+    `no process of bailiwick has ${data} now: start one (bailiwick serve --data ${data}), name another directory with --data, or an API with --api URL`,
   )
 }
 
-function noteOf(name: string): z.infer<typeof Note> | undefined {
-  let text: string
+/** A directory that this user may not look into is not the same as none. */
+function checkReadable(data: string): void {
   try {
-    text = readFileSync(name, 'utf8')
+    accessSync(data, constants.R_OK | constants.X_OK)
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      return undefined
-    throw usageError(
-      `${printable(name)}: ${explainFileError(error)}; or name the API by --api URL, and a token`,
-    )
+    if ((error as NodeJS.ErrnoException).code === 'EACCES')
+      throw usageError(
+        `${printable(data)}: ${explainFileError(error)}; ask as the user who runs the server, or name the API by --api URL`,
+      )
   }
-  try {
-    const note = Note.safeParse(text.length > NOTE_BYTES_MAX ? undefined : JSON.parse(text))
-    if (note.success) return note.data
-  } catch {
-    // Said below.
-  }
-  throw usageError(`${printable(name)} does not say where a process answers: give --api URL`)
 }
 
 function isAlive(pid: number): boolean {

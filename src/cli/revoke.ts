@@ -11,7 +11,7 @@ import {
 } from '../api/revocation-routes.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { clockText, revocationWords } from './alert-text.ts'
-import { ApiClient, addApiOptions, dataOf, neededApi } from './api-client.ts'
+import { ApiClient, addApiOptions, neededApi } from './api-client.ts'
 import { settingsOf } from './bus-options.ts'
 import { usageError } from './exit.ts'
 import type { CommandParts } from './program.ts'
@@ -44,8 +44,7 @@ export function addRevokeCommand(program: Command, parts: CommandParts): void {
   const run = async <O extends object>(given: O, id: string, work: Work<O>) => {
     const options = given as O & Record<string, unknown>
     const settings = await settingsOf(options, parts)
-    const data = dataOf(settings, options)
-    const client = new ApiClient(() => neededApi(settings, data), parts.signal)
+    const client = new ApiClient(() => neededApi(settings), parts.signal)
     await work(client, parts.terminal(), options, id)
   }
   const add = (name: string, summary: string) =>

@@ -1,6 +1,6 @@
 // Who raises alerts, in memory, for tests of what is shown of them: what the real one holds, without what it does.
 
-import type { AlertDesk, DeadDeliveryView, DeskAlert, EndpointView } from '../../src/api/parts.ts'
+import type { AlertDesk, DeadDeliveryView, DeskAlert } from '../../src/api/parts.ts'
 import { contentUuid, formatUuid } from '../../src/hash.ts'
 import {
   type RevocationDesk,
@@ -53,11 +53,6 @@ export class TestDesk implements AlertDesk {
   readonly held: DeskAlert[] = []
   readonly letters: DeadDeliveryView[] = []
   readonly redriven: string[] = []
-  readonly told: EndpointView[] = []
-
-  endpoints(): EndpointView[] {
-    return this.told
-  }
 
   alerts({ limit, before }: { limit: number; before?: string }): DeskAlert[] {
     const from = before === undefined ? 0 : this.held.findIndex(({ id }) => id === before) + 1
