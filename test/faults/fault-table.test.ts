@@ -34,17 +34,17 @@ test('rows are kept in a file, the latest of each fault that was tried counts, a
       arrivalsPerSecond: 10_000,
     }),
     skippedRow('c', 'needs root'),
-    row('a', { kills: 4 }),
+    row('a', { kills: 4, commit: '0fe819c' }),
     skippedRow('a', 'needs root'),
   ]
   for (const one of rows) appendFileSync(file, `${JSON.stringify(one)}\n`)
   expect(tableText(keptRows(file)).split('\n')).toEqual([
-    '| fault    | kills | flows | missing | doubled | altered | recovery s | drained/s | drain x | invariants                | beside     |',
-    '|----------|-------|-------|---------|---------|---------|------------|-----------|---------|---------------------------|------------|',
-    '| a        |     4 | 1,000 |       0 |       0 |       0 |        2.3 |           |         | hold                      |            |',
-    '| b        |     3 | 1,000 |       0 |       1 |       0 |        2.3 |    51,235 |     5.1 | NOT: I3: 0:1 is committed |            |',
-    '| c        |       |       |         |         |         |            |           |         | NOT TRIED                 | needs root |',
-    '| 2 faults |     7 | 2,000 |       0 |       1 |       0 | ≤ 2.3      |           |         | 1 of 2 hold               |            |',
+    '| fault    | kills | flows | missing | doubled | altered | recovery s | drained/s | drain x | invariants                | beside     | commit  |',
+    '|----------|-------|-------|---------|---------|---------|------------|-----------|---------|---------------------------|------------|---------|',
+    '| a        |     4 | 1,000 |       0 |       0 |       0 |        2.3 |           |         | hold                      |            | 0fe819c |',
+    '| b        |     3 | 1,000 |       0 |       1 |       0 |        2.3 |    51,235 |     5.1 | NOT: I3: 0:1 is committed |            |         |',
+    '| c        |       |       |         |         |         |            |           |         | NOT TRIED                 | needs root |         |',
+    '| 2 faults |     7 | 2,000 |       0 |       1 |       0 | ≤ 2.3      |           |         | 1 of 2 hold               |            |         |',
   ])
   rmSync(directory, { recursive: true })
 })

@@ -1,6 +1,7 @@
 // One row for each fault that was tried, and the table of them. Rows are kept in a file, so that the table can be made
 // in several runs.
 
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 
 export interface FaultRow {
@@ -24,6 +25,8 @@ export interface FaultRow {
   arrivalsPerSecond?: number
   /** Why it was not tried; all else says nothing then. */
   skipped?: string
+  /** Of the checkout that it was tried with; rows of one table may be of several. */
+  commit?: string
 }
 
 /** Rows go to this file, if it is set, besides being printed. */
@@ -37,7 +40,17 @@ export function skippedRow(fault: string, skipped: string): FaultRow {
 
 export function keepRow(row: FaultRow): void {
   const to = file()
-  if (to !== undefined) appendFileSync(to, `${JSON.stringify(row)}\n`)
+  if (to !== undefined) appendFileSync(to, `${JSON.stringify({ ...row, commit: commit() })}\n`)
+}
+
+/** Of this checkout, short; empty outside of one. */
+function commit(): string {
+  const options = { cwd: import.meta.dirname, encoding: 'utf8', stdio: 'pipe' } as const
+  try {
+    return execFileSync('git', ['log', '-1', '--format=%h'], options).trim()
+  } catch {
+    return ''
+  }
 }
 
 /** The rows that were kept, of each fault the latest that was tried. */
@@ -65,12 +78,13 @@ const HEAD = [
   'drain x',
   'invariants',
   'beside',
+  'commit',
 ]
 
 function cells(row: FaultRow): string[] {
   const { drainedPerSecond: drained, arrivalsPerSecond: arrived } = row
   if (row.skipped !== undefined)
-    return [row.fault, ...Array<string>(8).fill(''), 'NOT TRIED', row.skipped]
+    return [row.fault, ...Array<string>(8).fill(''), 'NOT TRIED', row.skipped, '']
   return [
     row.fault,
     String(row.kills),
@@ -83,6 +97,7 @@ function cells(row: FaultRow): string[] {
     drained === undefined || arrived === undefined ? '' : (drained / arrived).toFixed(1),
     row.faults.length === 0 ? 'hold' : `NOT: ${row.faults.slice(0, 3).join('; ')}`,
     row.events,
+    row.commit ?? '',
   ]
 }
 
@@ -101,6 +116,7 @@ export function tableText(all: readonly FaultRow[]): string {
     '',
     '',
     `${rows.filter(({ faults }) => faults.length === 0).length} of ${rows.length} hold`,
+    '',
     '',
   ]
   const lines = [HEAD, ...all.map(cells), totals]
