@@ -449,7 +449,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/live/probe.ts': 'test/live/command.test.ts',
   'src/cli/doctor-capture.ts': 'test/live/command.test.ts',
   'src/live/kept-packets.ts': 'test/live/same.test.ts',
-  'src/live/packet-file.ts': 'test/live/same.test.ts',
   'src/live/tap.ts': 'test/live/live.test.ts',
   'src/live/tap-pcap.ts': 'test/live/live.test.ts',
   'src/live/tap-program.ts': 'test/live/live.test.ts',

@@ -103,4 +103,6 @@ export interface TrafficOrder {
   name: string
   /** For so long one connection goes on. Milliseconds. */
   longMillis: number
+  /** For so long somebody asks who gets no answer; a tenth of a second if it is not said. */
+  silentMillis?: number
 }

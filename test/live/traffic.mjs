@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 
 const order = JSON.parse(process.argv[2])
-const { host, http, tls, dns, udp, count, name, longMillis } = order
+const { host, http, tls, dns, udp, count, name, longMillis, silentMillis = 100 } = order
 
 const over = (socket) =>
   new Promise((resolve) => {
@@ -64,6 +64,6 @@ silent.on('error', () => {})
 const datagrams = createSocket('udp4')
 datagrams.on('error', () => {})
 for (let at = 0; at < count; at++) datagrams.send(`datagram ${at}`, at % 2 ? udp : 1, host)
-await sleep(100)
+await sleep(silentMillis)
 silent.destroy()
 datagrams.close()
