@@ -249,9 +249,9 @@ export class Keeper {
     this.#sink.event({ type: 'stats', interface: this.name, ...totals })
   }
 
-  /** It was stopped while nobody captured: no process is left to say so. */
+  /** It was stopped while nobody captured, or before a new process could: none is left to say so. */
   #tellLastGap(): void {
-    if (this.#gap === undefined || (this.state !== 'retrying' && this.state !== 'lost')) return
+    if (this.#gap === undefined || this.state === 'capturing') return
     const { sensor, interfaces } = this.#settings
     const origin = this.#newOrigin()
     const writer = new ChunkWriter({ sensor, origin, format: 'pcap' }, (chunk) =>

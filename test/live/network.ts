@@ -24,8 +24,8 @@ export class Network {
     this.interface = `bwl${mark}`
     this.#farInterface = `bwr${mark}`
     this.#space = `bailiwick-${mark}`
-    // Of the addresses for benchmarks (RFC 2544): nobody else's.
-    const net = `198.${18 + (process.pid & 1)}.${(process.pid >> 1) & 255}`
+    // Of the addresses that carriers share (RFC 6598): nobody's here, and others for tests beside this one.
+    const net = `100.${64 + (process.pid & 63)}.${(process.pid >> 6) & 255}`
     this.address = `${net}.${number * 4 + 1}`
     this.peer = `${net}.${number * 4 + 2}`
     this.ip('netns', 'add', this.#space)

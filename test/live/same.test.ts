@@ -62,7 +62,7 @@ scope:
   version: "1"
   egress:
     - { id: half, domain: talk-0.example, port: any }
-    - { id: names, cidr: 198.18.0.0/15, port: 53, protocol: udp }
+    - { id: names, cidr: 100.64.0.0/10, port: 53, protocol: udp }
 `
   const { agents, problems } = loadAgents([{ path: 'talker', text }])
   expect(problems).toEqual([])
