@@ -26,9 +26,11 @@ export function descendants(root = process.pid): Running[] {
   return found
 }
 
-/** Capture processes, and programs that they have started. */
+/** Capture processes, programs that they have started, and whatever ended and nobody looked. */
 export const captureProcesses = (root?: number) =>
-  descendants(root).filter(({ name }) => /capture\.js|dumpcap|tcpdump/.test(name))
+  descendants(root).filter(
+    ({ name, state }) => state === 'Z' || /capture\.js|dumpcap|tcpdump/.test(name),
+  )
 
 /** What the kernel says of a process, by name. */
 export function statusOf(pid: number): Map<string, string> {
