@@ -89,9 +89,12 @@ function tellLog(log: BusLog | undefined, { level, namespace, log: line }: LogEn
   if (log === undefined) return
   const { message, timestamp: _timestamp, ...fields } = line
   const error = typeof fields.error === 'string' ? fields.error : ''
+  // Whoever has the consumer starts it again and tells why.
+  const crash = /^Crash: \w+: (.*)$/s.exec(message)?.[1] ?? ''
   const passing =
     RETRIABLE_MESSAGES.has(error) ||
     RETRIABLE_MESSAGES.has(message) ||
+    RETRIABLE_MESSAGES.has(crash) ||
     OF_TRIES.has(namespace) ||
     error === REBALANCING
   const words = {
@@ -113,8 +116,10 @@ export async function disconnect(client: { disconnect(): Promise<void> }): Promi
   clearTimeout(timer)
 }
 
-/** Answers of a broker that waiting does not change, and what does. */
+/** Answers of a broker whose cure is known: what waiting does not change, and what passes. */
 const KINDS: Readonly<Record<string, [kind: BusErrorKind, cure: string]>> = {
+  GROUP_LOAD_IN_PROGRESS: ['unreachable', 'the broker has just started: this passes by itself'],
+  GROUP_COORDINATOR_NOT_AVAILABLE: ['unreachable', 'this passes by itself while brokers start'],
   TOPIC_AUTHORIZATION_FAILED: ['refused', 'the user may not: grant it the right to this topic'],
   GROUP_AUTHORIZATION_FAILED: ['refused', 'the user may not: grant it the right to this group'],
   CLUSTER_AUTHORIZATION_FAILED: ['refused', 'the user may not: grant it the right to the cluster'],
