@@ -232,11 +232,6 @@ export const SETTINGS = {
     }),
     'who may take access away, how, and within which limits; without it nothing is called',
   ),
-  'respond.directory': setting(
-    filePath,
-    'where `bailiwick respond` keeps alerts, what is to be sent, and the audit log',
-    { flag: '--directory <dir>', fallback: 'bailiwick-respond' },
-  ),
   'respond.group': setting(
     text('1 to 200 letters, digits, dots, dashes or underscores', KAFKA_NAME),
     'consumer group of `bailiwick respond`',

@@ -82,8 +82,8 @@ export interface Settings {
     inFlightBytes: number
     untilIdleSeconds: number | undefined
   }
-  /** What follows a finding; directory and group are those of `bailiwick respond`. */
-  respond: RespondPart & { directory: string; group: string }
+  /** What follows a finding; the group is that of `bailiwick respond`. */
+  respond: RespondPart & { group: string }
   topics: { partitions: number; replicas: number | undefined; retentionDays: number }
   api: {
     /** For whoever asks an API; undefined: that of the process whose data directory is named. */
@@ -174,7 +174,7 @@ function readRespond(
   const part = respondPart(written, env, placeOf)
   for (const { keys, words } of respondProblems(part))
     problems.push({ severity: 'error', words: `${placeOf(keys)}: \`${keyText(keys)}\`: ${words}` })
-  return { ...part, directory: values['respond.directory'], group: values['respond.group'] }
+  return { ...part, group: values['respond.group'] }
 }
 
 function readText(

@@ -18,6 +18,7 @@ import { addInspectCommand } from './inspect.ts'
 import { addMigrateCommand } from './migrate.ts'
 import { addReconcileCommand } from './reconcile.ts'
 import { addReplayCommand } from './replay.ts'
+import { addRespondCommand } from './respond.ts'
 import { addRevokeCommand } from './revoke.ts'
 import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
@@ -101,6 +102,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addServeCommand,
     addSensorCommand,
     addWorkerCommand,
+    addRespondCommand,
     addFlowsCommand,
     addAlertsCommand,
     addRevokeCommand,

@@ -41,6 +41,11 @@ export class LoggedProcess {
     for (const { msg, done } of this.#wanted) if (msg.test(line.msg)) done(line)
   }
 
+  /** All that it said. */
+  get text(): string {
+    return [...this.words, ...this.lines.map((line) => JSON.stringify(line))].join('\n')
+  }
+
   /** The first line whose message matches, also if it came before. */
   async line(msg: RegExp): Promise<Line> {
     const there = this.lines.find((line) => msg.test(line.msg))

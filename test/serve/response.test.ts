@@ -1,11 +1,8 @@
 // What follows a finding, joined: its webhook and its revocation, one after the other and both after a crash.
 
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parseNetwork } from '../../src/address.ts'
 import type { RespondPart } from '../../src/respond/respond-settings.ts'
@@ -14,57 +11,38 @@ import type { Activity } from '../../src/respond/revoking.ts'
 import { openResponse, type Response } from '../../src/serve/response.ts'
 import { finding } from '../respond/made-findings.ts'
 import { Receiver, SECRET } from '../respond/receiver.ts'
+import { Revoked } from '../respond/revoked.ts'
 
 const AGENT = finding(1).agent
 
 describe('a response', () => {
   let directory: string
   let receiver: Receiver
-  let api: Server
-  let calls: { id: string; headers: IncomingHttpHeaders; body: Record<string, unknown> }[]
-  let statuses: number[]
+  let api: Revoked
   let response: Response | undefined
   let logged: string[]
 
   beforeEach(async () => {
     directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-response-'))
     receiver = await Receiver.start()
-    calls = []
-    statuses = []
     logged = []
-    api = createServer((request, answer) => {
-      let text = ''
-      request.setEncoding('utf8')
-      request.on('data', (piece: string) => {
-        text += piece
-      })
-      request.on('end', () => {
-        // Throws where the signature does not hold, and then there is no answer of 200.
-        const headers = request.headers as Record<string, string>
-        const body = new Webhook(SECRET).verify(text, headers) as Record<string, unknown>
-        calls.push({ id: headers['webhook-id']!, headers, body })
-        answer.writeHead(statuses.shift() ?? 200).end()
-      })
-    })
-    await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve))
+    api = await Revoked.start(SECRET)
   })
 
   afterEach(async () => {
     await response?.close()
     response = undefined
     await receiver.stop()
-    api.closeAllConnections()
-    api.close()
+    await api.stop()
     rmSync(directory, { recursive: true, force: true })
   })
 
   const settings = (mode: string): RespondPart => {
     const secret = { source: { text: () => SECRET }, place: 'the test' }
-    const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}/agents/disable?key=s3cr3t`
     return {
       webhooks: [{ name: 'soc', url: receiver.url }],
       allowTargets: [parseNetwork('127.0.0.0/8')!],
-      revocation: REVOCATION.parse({ mode, endpoints: [{ name: 'platform', url }] }),
+      revocation: REVOCATION.parse({ mode, endpoints: [{ name: 'platform', url: api.url }] }),
       secrets: {
         webhooks: new Map([['soc', secret]]),
         revocations: new Map([['platform', secret]]),
@@ -94,17 +72,17 @@ describe('a response', () => {
     expect(waiting).toMatchObject({ state: 'waiting', agent: AGENT })
     const dry = await revocations.dryRun(waiting!.id)
     // The receiver is busy once; the second try is the same request.
-    statuses = [503]
+    api.statuses.push(503)
     await revocations.approve(waiting!.id, 'alice')
-    await expect.poll(() => calls.length, { timeout: 30_000 }).toBe(2)
-    expect(new Set(calls.map(({ id }) => id))).toEqual(new Set([`rev_${waiting!.id}`]))
-    for (const { body } of calls) expect(body).toEqual(JSON.parse(dry.body))
+    await api.until(2)
+    expect(new Set(api.calls.map(({ id }) => id))).toEqual(new Set([`rev_${waiting!.id}`]))
+    for (const { body } of api.calls) expect(body).toEqual(dry.body)
     await expect.poll(() => revocations.list()[0]!.state, { timeout: 30_000 }).toBe('called')
     expect(desk.alerts({ limit: 10 })).toHaveLength(1)
     expect(new Set(types)).toEqual(new Set(['alert', 'delivery', 'revocation']))
     // Neither the secret, nor a URL with one in it, stands anywhere that is shown.
     const shown = JSON.stringify([logged, hub.since(0), desk.endpoints(), revocations.list()])
-    for (const secret of [SECRET, 's3cr3t']) expect(shown).not.toContain(secret)
+    for (const secret of [SECRET, 's3cr3t-path']) expect(shown).not.toContain(secret)
   })
 
   test('goes on where it was: the same findings again are nothing new', async () => {

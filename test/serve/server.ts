@@ -1,4 +1,4 @@
-// A `bailiwick serve` as a process: its log, its API, its end.
+// A `bailiwick serve`, or `respond`, as a process: its log, its API, its end.
 
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -8,8 +8,13 @@ export class Server extends LoggedProcess {
   readonly data: string
 
   /** @param scratch where it runs, and has its data directory unless `--data` says otherwise */
-  constructor(scratch: string, args: readonly string[], env: Record<string, string> = {}) {
-    super(['serve', '--listen', '0', ...args], scratch, env)
+  constructor(
+    scratch: string,
+    args: readonly string[],
+    env: Record<string, string> = {},
+    command: 'serve' | 'respond' = 'serve',
+  ) {
+    super([command, '--listen', '0', ...args], scratch, env)
     const at = args.indexOf('--data')
     this.data = path.resolve(scratch, at < 0 ? 'bailiwick-data' : args[at + 1]!)
   }
@@ -25,6 +30,18 @@ export class Server extends LoggedProcess {
     const token = readFileSync(path.join(this.data, 'token'), 'utf8').trim()
     const answer = await fetch(`${address}${question}`, {
       headers: { authorization: `Bearer ${token}` },
+    })
+    return (await answer.json()) as T
+  }
+
+  /** Asks for something to be done, as the first administrator. */
+  async tell<T>(question: string, body: object = {}): Promise<T> {
+    const address = await this.address()
+    const token = readFileSync(path.join(this.data, 'token'), 'utf8').trim()
+    const answer = await fetch(`${address}${question}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
     })
     return (await answer.json()) as T
   }
