@@ -29,6 +29,7 @@ import { addRevocationRoutes } from './revocation-routes.ts'
 import { AnyHeaders, NoQuery, type Routes } from './shapes.ts'
 import { StoreLane } from './store-lane.ts'
 import { TokenBook } from './tokens.ts'
+import { addWebhookRoutes } from './webhook-routes.ts'
 
 export interface Api {
   /** `http://127.0.0.1:7650` */
@@ -144,6 +145,7 @@ async function addAll(
   addAgentRoutes(routes, lane, parts)
   addDeliveryRoutes(routes, parts)
   addRevocationRoutes(routes, parts)
+  addWebhookRoutes(routes, parts)
   addStreamRoute(routes, stream)
   addDescription(routes)
   if (!(await addPage(server)))

@@ -2,6 +2,7 @@
 // that need them then say so.
 
 import type { RevocationDesk } from '../respond/revoke-desk.ts'
+import type { WebhookDesk } from '../respond/webhook-desk.ts'
 import type { Store } from '../store/store.ts'
 import type { Log, Observed } from '../telemetry.ts'
 
@@ -132,6 +133,7 @@ export interface ApiParts {
   revocations?: RevocationDesk
   /** Where alerts are sent and revocations decided, if not here; for people. */
   elsewhere?: string
+  webhooks?: WebhookDesk
   agents: () => AgentsView
   /** May change while the API runs. */
   observed: Iterable<Observed>

@@ -114,6 +114,7 @@ async function work(
     {
       ...{ store, log, hub: response.hub, responder: response.desk, observed: running.observed },
       revocations: response.revocations,
+      webhooks: response.webhooks,
       // Workers have the agent files.
       agents: () => ({ loadedAt: 0, agents: [] }),
     },

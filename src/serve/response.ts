@@ -10,6 +10,7 @@ import { HttpRevoker, type Revoker } from '../respond/revoke-call.ts'
 import { type Activity, Revoking } from '../respond/revoking.ts'
 import { Secret, SecretError } from '../respond/secret.ts'
 import { targetGuard } from '../respond/target-guard.ts'
+import { testWebhook, type WebhookDesk, type WebhookTest } from '../respond/webhook-desk.ts'
 import type { Log, Observed } from '../telemetry.ts'
 
 export interface ResponseParts {
@@ -27,6 +28,7 @@ export interface Response {
   hub: Hub
   desk: Responder
   revocations: Revoking
+  webhooks: WebhookDesk
   observed: readonly Observed[]
   /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
   ended: Promise<void>
@@ -42,17 +44,16 @@ export interface Response {
 export async function openResponse(settings: RespondPart, parts: ResponseParts): Promise<Response> {
   const { log, version, directory, activity, now = Date.now } = parts
   const hub = new Hub(log, now)
-  const secrets = new Secrets(settings)
-  secrets.tell(log)
+  const secrets = new Secrets(settings, log)
   const revokers = revokersOf(settings, secrets, version, now)
   let revocations: Revoking | undefined
+  const webhooks = {
+    webhooks: settings.webhooks.map((webhook) => webhookOf(webhook, secrets)),
+    allowTargets: settings.allowTargets,
+  }
   // First, because it is what only one process can open; findings come to both later.
   const desk = await Responder.open(
-    {
-      directory: path.join(directory, 'respond'),
-      webhooks: settings.webhooks.map((webhook) => webhookOf(webhook, secrets)),
-      allowTargets: settings.allowTargets,
-    },
+    { directory: path.join(directory, 'respond'), ...webhooks },
     { log, hub, version, desks: [{ take: async (events) => revocations?.take(events) }], now },
   )
   try {
@@ -71,6 +72,7 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
   ended.catch(() => {})
   return {
     ...{ hub, desk, revocations, observed: [desk, revocations, secrets], ended },
+    webhooks: { test: (name) => testWebhook(name, webhooks, version) },
     take: (events) => desk.take(events),
     close: async () => {
       await desk.close()
@@ -78,6 +80,20 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
       await Promise.all([...revokers.values()].map((one) => one.close()))
     },
   }
+}
+
+/**
+ * Sends a message that tells of nothing to a webhook of the settings, without opening anything.
+ * @throws SecretError · RespondError if there is no such webhook
+ */
+export function testOneWebhook(
+  name: string,
+  settings: RespondPart,
+  version: string,
+): Promise<WebhookTest> {
+  const secrets = new Secrets(settings, () => {})
+  const webhooks = settings.webhooks.map((webhook) => webhookOf(webhook, secrets))
+  return testWebhook(name, { webhooks, allowTargets: settings.allowTargets }, version)
 }
 
 /** Messages to one webhook in a second, unless its settings say another number. */
@@ -115,8 +131,11 @@ function revokersOf(
 class Secrets implements Observed {
   readonly #byName = { webhooks: new Map<string, Secret>(), revocations: new Map<string, Secret>() }
 
+  readonly #log: Log
+
   /** @throws SecretError */
-  constructor({ webhooks, revocation, secrets }: RespondPart) {
+  constructor({ webhooks, revocation, secrets }: RespondPart, log: Log) {
+    this.#log = log
     const open = (of: keyof RespondPart['secrets'], name: string) => {
       const placed: PlacedSecret | undefined = secrets[of].get(name)
       if (placed === undefined) throw new SecretError(`${name} has no secret`)
@@ -124,19 +143,24 @@ class Secrets implements Observed {
     }
     for (const { name } of webhooks) open('webhooks', name)
     for (const { name } of revocation.endpoints) open('revocations', name)
+    for (const warning of this.#warnings) log('warn', warning)
   }
 
   of(kind: keyof RespondPart['secrets'], name: string): () => readonly string[] {
-    return this.#byName[kind].get(name)!.texts
+    const secret = this.#byName[kind].get(name)!
+    let told = secret.warning
+    return () => {
+      const texts = secret.texts()
+      const { warning } = secret
+      if (warning !== told && warning !== undefined) this.#log('warn', warning)
+      told = warning
+      return texts
+    }
   }
 
   get #warnings(): string[] {
     const all = [...this.#byName.webhooks.values(), ...this.#byName.revocations.values()]
     return all.flatMap(({ warning }) => (warning === undefined ? [] : [warning]))
-  }
-
-  tell(log: Log): void {
-    for (const warning of this.#warnings) log('warn', warning)
   }
 
   samples() {

@@ -129,6 +129,7 @@ async function serveFrom(
     hub: response.hub,
     responder: response.desk,
     revocations: response.revocations,
+    webhooks: response.webhooks,
     agents: registry.view,
     observed: running.observed,
     log,
