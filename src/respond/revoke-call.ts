@@ -66,3 +66,16 @@ export class HttpRevoker implements Revoker {
     await this.#sending.guard.agent.close()
   }
 }
+
+/** A request as it will be sent; where something is only known then, or secret, in words. */
+export function shownRequest(request: RevocationRequest, id: string): RevocationRequest {
+  return {
+    ...request,
+    headers: {
+      ...request.headers,
+      'webhook-id': id,
+      'webhook-timestamp': '(when it is sent, seconds since 1970)',
+      'webhook-signature': '(v1, and the signature, made when it is sent)',
+    },
+  }
+}

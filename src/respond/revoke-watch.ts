@@ -12,6 +12,9 @@ export interface Activity {
   watchedUntil: number
 }
 
+/** Sensors without traffic tell every minute, and what they told is stored some time later. */
+const LATE_MILLIS = 300_000
+
 /** From when on the agent must be silent, milliseconds. */
 export function silentFrom({ calledAt }: Revocation, settings: RevocationPart): number {
   return (calledAt ?? 0) + settings.grace_seconds * 1000
@@ -36,7 +39,7 @@ export function watchVerdict(
   const until = from + seconds * 1000
   if (watchedUntil >= until * 1000) return { state: 'verified', detail: `silent for ${seconds} s` }
   // Sensors are late, or gone.
-  if (now > until + seconds * 3000)
+  if (now > until + Math.max(seconds * 3000, LATE_MILLIS))
     return {
       state: 'failed',
       detail: 'no sensor has told anything since: nobody knows whether the agent is silent',

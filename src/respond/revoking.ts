@@ -10,7 +10,7 @@ import { AuditBroken } from './audit-log.ts'
 import type { FindingEvent } from './finding.ts'
 import type { Hub } from './hub.ts'
 import { OPEN_STATES, type Revocation, type RevocationBook, revocationId } from './revoke-book.ts'
-import type { CallOutcome } from './revoke-call.ts'
+import { type CallOutcome, shownRequest } from './revoke-call.ts'
 import { CallCap } from './revoke-cap.ts'
 import {
   type RevocationDesk,
@@ -57,6 +57,8 @@ export interface RevokingParts {
 const PAUSES = { lookMillis: 2000, retryMillis: [1000, 3000, 10_000, 30_000] }
 /** A call may take so long. */
 const CALL_MILLIS = 15_000
+/** The `webhook-id` of a revocation's call: the same on every try. */
+const callId = (id: string) => `rev_${id}`
 /** The longest pause that a receiver may ask for. */
 const RETRY_AFTER_MAX = 60_000
 
@@ -222,7 +224,7 @@ export class Revoking implements RevocationDesk, Observed {
   async dryRun(id: string): Promise<RevocationRequest> {
     const found = this.#book.get(id)
     if (found === undefined) throw new RevocationRefused('unknown', `there is no revocation ${id}`)
-    return await Promise.resolve(this.#request(found))
+    return await Promise.resolve(shownRequest(this.#request(found), callId(id)))
   }
 
   #request(revocation: Revocation): RevocationRequest {
@@ -348,7 +350,7 @@ export class Revoking implements RevocationDesk, Observed {
       return { kind: 'failed', why: error.message, final: true }
     }
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(CALL_MILLIS)])
-    return await this.#parts.call(revocation.endpoint, request, `rev_${revocation.id}`, signal)
+    return await this.#parts.call(revocation.endpoint, request, callId(revocation.id), signal)
   }
 
   /** False if the process shall end. */

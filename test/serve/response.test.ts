@@ -71,6 +71,7 @@ describe('a response', () => {
     const [waiting] = revocations.list()
     expect(waiting).toMatchObject({ state: 'waiting', agent: AGENT })
     const dry = await revocations.dryRun(waiting!.id)
+    expect(dry.headers['webhook-id']).toBe(`rev_${waiting!.id}`)
     // The receiver is busy once; the second try is the same request.
     api.statuses.push(503)
     await revocations.approve(waiting!.id, 'alice')
