@@ -20,6 +20,7 @@ const DeadShown = z
   })
   .meta({ id: 'DeadDelivery' })
 
+export const Redriven = z.object({ id: z.string() })
 export const DeadList = z.object({ total: z.int(), dead: z.array(DeadShown) })
 
 export function addDeliveryRoutes(server: Routes, parts: ApiParts): void {
@@ -64,7 +65,7 @@ function addRedrive(server: Routes, { responder, elsewhere, log }: ApiParts): vo
         querystring: NoQuery,
         headers: AnyHeaders,
         body: z.union([z.undefined(), z.null(), z.strictObject({})]),
-        response: { 202: z.object({ id: z.string() }), ...PROBLEMS },
+        response: { 202: Redriven, ...PROBLEMS },
       },
     },
     async ({ params: { id }, principal }, reply) => {

@@ -1,10 +1,28 @@
-// A message that tells of nothing, to see whether it arrives at a webhook.
+// Webhooks: how each does, and a message that tells of nothing, to see whether it arrives.
 
 import { z } from 'zod'
+import { isoTime } from '../report.ts'
 import { RespondError } from '../respond/responder.ts'
 import { PROBLEMS, Refusal } from './house-rules.ts'
 import type { ApiParts } from './parts.ts'
 import { AnyHeaders, NoQuery, type Routes } from './shapes.ts'
+
+const WebhookShown = z
+  .object({
+    name: z.string(),
+    /** Without path and query. */
+    target: z.string(),
+    state: z.enum(['working', 'throttled', 'held', 'disabled']),
+    queued: z.int(),
+    dead: z.int(),
+    /** By this process, since it began. */
+    delivered: z.int(),
+    last_delivered_at: z.string().nullable(),
+    last_error: z.string().nullable(),
+  })
+  .meta({ id: 'Webhook' })
+
+export const WebhookList = z.object({ webhooks: z.array(WebhookShown) })
 
 export const WebhookTested = z
   .object({
@@ -22,8 +40,30 @@ export const WebhookTested = z
 const tags = ['deliveries']
 
 export function addWebhookRoutes(server: Routes, { webhooks, log }: ApiParts): void {
+  server.get(
+    '/api/v1/webhooks',
+    {
+      config: { permission: 'read' },
+      schema: {
+        summary: 'Webhooks, and how each does',
+        tags,
+        querystring: NoQuery,
+        headers: AnyHeaders,
+        response: { 200: WebhookList, ...PROBLEMS },
+      },
+    },
+    async () => ({
+      webhooks: (webhooks?.endpoints() ?? []).map(
+        ({ name, target, state, queued, dead, delivered, lastDeliveredAt, lastError }) => ({
+          ...{ name, target, state, queued, dead, delivered },
+          last_delivered_at: lastDeliveredAt === undefined ? null : isoTime(lastDeliveredAt * 1000),
+          last_error: lastError ?? null,
+        }),
+      ),
+    }),
+  )
   server.post(
-    '/api/v1/endpoints/:name/test',
+    '/api/v1/webhooks/:name/test',
     {
       config: { permission: 'redrive' },
       schema: {

@@ -26,6 +26,7 @@ import { addServeCommand } from './serve.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
 import { addTopicsCommand } from './topics.ts'
 import { versionText } from './version.ts'
+import { addWebhooksCommand } from './webhooks.ts'
 import { addWorkerCommand } from './worker.ts'
 
 export interface RunParts {
@@ -106,6 +107,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addFlowsCommand,
     addAlertsCommand,
     addRevokeCommand,
+    addWebhooksCommand,
     addScopeCommand,
     addAgentsCommand,
     addTopicsCommand,

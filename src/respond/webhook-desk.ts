@@ -1,6 +1,7 @@
-// Does a message arrive at a webhook? A person asks, and the message tells of nothing.
+// Webhooks as people look after them: how each does, and whether a message arrives.
 
 import { randomUUID } from 'node:crypto'
+import type { EndpointView } from './alert-view.ts'
 import { ENDPOINT_LIMITS } from './endpoint-limits.ts'
 import { testMessage } from './message.ts'
 import type { RespondSettings } from './respond-settings.ts'
@@ -26,6 +27,7 @@ export interface WebhookTest {
 }
 
 export interface WebhookDesk {
+  endpoints(): readonly EndpointView[]
   /** Sends a message once. @throws RespondError if there is no such webhook */
   test(name: string): Promise<WebhookTest>
 }

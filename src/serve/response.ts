@@ -72,7 +72,10 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
   ended.catch(() => {})
   return {
     ...{ hub, desk, revocations, observed: [desk, revocations, secrets], ended },
-    webhooks: { test: (name) => testWebhook(name, webhooks, version) },
+    webhooks: {
+      endpoints: () => desk.endpoints(),
+      test: (name) => testWebhook(name, webhooks, version),
+    },
     take: (events) => desk.take(events),
     close: async () => {
       await desk.close()
