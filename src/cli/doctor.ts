@@ -14,6 +14,7 @@ import { type Check, fail, failed, ok, warn } from './check.ts'
 import { checkAudit } from './doctor-audit.ts'
 import { checkCapture } from './doctor-capture.ts'
 import { checkKafka } from './doctor-kafka.ts'
+import { checkRespond } from './doctor-respond.ts'
 import type { CommandParts } from './program.ts'
 import { sizeWords } from './progress.ts'
 import type { Colours } from './terminal.ts'
@@ -108,7 +109,10 @@ async function checkSpace(name: string, directory: string, need: number): Promis
 }
 
 /** All checks; Kafka and the store of the settings only where they are named. */
-export async function runChecks(settings: Settings): Promise<Check[]> {
+export async function runChecks(
+  settings: Settings,
+  signal = new AbortController().signal,
+): Promise<Check[]> {
   const checks = [
     checkNode(),
     checkMachine(),
@@ -121,6 +125,7 @@ export async function runChecks(settings: Settings): Promise<Check[]> {
   if (target.kind === 'server') checks.push(...(await checkClock(target)))
   checks.push(...(await checkKafka(settings)))
   checks.push(...(await checkCapture(settings)))
+  checks.push(...(await checkRespond(settings, signal)))
   return checks
 }
 
@@ -143,16 +148,17 @@ export function addDoctorCommand(program: Command, parts: CommandParts): void {
     .command('doctor')
     .summary('check that this machine has what a run needs')
     .description(
-      'Checks this machine, what it can capture with and, where the settings name them, interfaces, the store and Kafka: the way there, the rights, the topics, the workers. Exit 4 if something fails.',
+      'Checks this machine, what it can capture with and, where the settings name them, interfaces, the store, Kafka and webhooks: the way there, the rights, the topics, the workers. Exit 4 if something fails.',
     )
   addSettingsOptions(command, [
     ...['kafka.brokers', 'store', 'worker.group'],
+    ...['serve.data', 'api.address', 'api.token_file'],
     ...['live.interfaces', 'live.filter', 'live.backend'],
   ])
     .option('--json', 'one JSON object instead of a table', false)
     .action(async (options: { json: boolean }) => {
       const terminal = parts.terminal()
-      const checks = await runChecks(await settingsOf({ ...options }, parts))
+      const checks = await runChecks(await settingsOf({ ...options }, parts), parts.signal)
       await terminal.out.write(
         options.json
           ? `${printableJson({ schema: 'bailiwick.doctor/v1', checks })}\n`

@@ -1,6 +1,6 @@
 // What follows a finding, joined: its webhook and its revocation, one after the other and both after a crash.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -97,6 +97,37 @@ describe('a response', () => {
       1, 1,
     ])
     expect(receiver.effects.size).toBe(1)
+  })
+
+  test('signs with the secret that its file holds now', async () => {
+    const file = path.join(directory, 'secret')
+    const next = `whsec_${Buffer.alloc(32, 8).toString('base64')}`
+    writeFileSync(file, SECRET, { mode: 0o600 })
+    const placed = { source: { file }, place: 'bailiwick.yaml:3:20' }
+    const given = settings('observe')
+    response = await openResponse(
+      { ...given, secrets: { ...given.secrets, webhooks: new Map([['soc', placed]]) } },
+      {
+        ...{ directory, version: '1' },
+        log: (...line) => void logged.push(JSON.stringify(line)),
+        activity: () => Promise.resolve(silent),
+      },
+    )
+    await response.take([finding(1)])
+    await receiver.untilAlerts(1)
+    // While one takes the place of the other, both sign: who knows the old one alone is still content.
+    writeFileSync(file, `${next}\n${SECRET}\n`)
+    await response.take([finding(2)])
+    await receiver.untilAlerts(2)
+    writeFileSync(file, 'nothing of use')
+    await response.take([finding(3)])
+    await receiver.untilAlerts(3)
+    expect(receiver.wrong).toEqual([])
+    expect(logged.join()).toContain('what was read before is used on')
+    writeFileSync(file, next)
+    const { delivered } = await response.webhooks.test('soc')
+    expect([delivered, receiver.wrong.length]).toEqual([false, 1])
+    expect(logged.join()).not.toContain(next.slice(6))
   })
 
   test('of one directory there is one', async () => {
