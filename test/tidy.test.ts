@@ -435,6 +435,10 @@ function importedFrom(file: SourceFile): string[] {
 
 /** Sources whose behaviour shows only in a larger test. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  // Whole programs, with what they talk to.
+  'src/respond/dead-mails.ts': 'test/cli/webhooks.test.ts',
+  'src/respond/webhook-desk.ts': 'test/serve/response.test.ts',
+  'src/serve/alert-consumer.ts': 'test/cli/respond.test.ts',
   'src/setting-checks.ts': 'test/settings.test.ts',
   'src/judge-bench.ts': 'test/analyze.test.ts',
   // All inputs together, by what comes out at the other end.

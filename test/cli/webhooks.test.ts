@@ -1,6 +1,6 @@
 // `bailiwick webhooks`, asked of a server and of what it left: how each does, a test message, what is dead, once more.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -14,6 +14,8 @@ import { LOOPBACK, QUICK, webhook } from '../respond/responding.ts'
 import { Server } from '../serve/server.ts'
 import { Memory } from './heard.ts'
 
+const AGENTS = path.join(import.meta.dirname, '../../fixtures/day-of-work/agents')
+
 describe('bailiwick webhooks', () => {
   let scratch = ''
   let receiver: Receiver
@@ -24,7 +26,6 @@ describe('bailiwick webhooks', () => {
     scratch = mkdtempSync(path.join(tmpdir(), 'bailiwick-webhooks-'))
     receiver = await Receiver.start()
     writeFileSync(path.join(scratch, 'secret'), SECRET, { mode: 0o600 })
-    mkdirSync(path.join(scratch, 'agents'))
     writeFileSync(
       path.join(scratch, 'bailiwick.yaml'),
       `respond:
@@ -63,6 +64,7 @@ describe('bailiwick webhooks', () => {
     await responder.take([finding(1)])
     await died
     await responder.close()
+    receiver.answer = (_, response) => response.writeHead(204).end()
   }
 
   async function webhooks(...args: string[]) {
@@ -105,7 +107,7 @@ describe('bailiwick webhooks', () => {
     expect((await webhooks('redrive', id)).out).toBe(
       `${id} goes out when the next process begins\n`,
     )
-    server = new Server(scratch, ['--agents', 'agents', '--data', 'data'])
+    server = new Server(scratch, ['--agents', AGENTS, '--data', 'data'])
     await server.address()
     await receiver.until(before + 1)
     expect(receiver.received.at(-1)!.id).toBe(id)
