@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Api, startApi } from '../api/api.ts'
 import type { ApiSettings } from '../api/parts.ts'
 import { startAuditor } from '../audit.ts'
+import { BusError } from '../bus/bus.ts'
 import type { SensorEvent } from '../sensor.ts'
 import type { Listen } from '../setting-kinds.ts'
 import type { Settings } from '../settings.ts'
@@ -16,6 +17,7 @@ import { Spool } from '../ship/spool.ts'
 import { SpoolStatus } from '../ship/spool-status.ts'
 import { openStore } from '../store/store.ts'
 import { type StoreTarget, targetAddress } from '../store/store-target.ts'
+import type { Log } from '../telemetry.ts'
 import { agentActivity } from './activity.ts'
 import { AgentRegistry } from './agent-registry.ts'
 import { captureAll } from './capturing.ts'
@@ -53,19 +55,26 @@ const CLOSE_MILLIS = 10_000
 
 /** What was opened, to be closed in the opposite order. */
 class Opened {
-  readonly #closers: (() => Promise<void>)[] = []
+  readonly #closers: { name: string; close: () => Promise<unknown> | undefined }[] = []
+  readonly #log: Log
 
-  closing(close: () => Promise<void> | undefined): void {
-    this.#closers.push(async () => close())
+  constructor(log: Log) {
+    this.#log = log
   }
 
+  closing(name: string, close: () => Promise<unknown> | undefined): void {
+    this.#closers.push({ name, close })
+  }
+
+  /** What cannot be closed is told of, and the rest is closed all the same. */
   async close(): Promise<void> {
-    for (const close of this.#closers.reverse()) {
-      const late = new AbortController()
-      await Promise.race([
-        close(),
-        sleep(CLOSE_MILLIS, undefined, { signal: late.signal }).catch(() => {}),
-      ]).finally(() => late.abort())
+    for (const { name, close } of this.#closers.reverse()) {
+      try {
+        if (!(await within(CLOSE_MILLIS, close())))
+          this.#log('warn', 'does not close in time; it is left', { part: name })
+      } catch (error) {
+        this.#log('error', 'could not be closed', { part: name, err: error })
+      }
     }
   }
 }
@@ -76,7 +85,7 @@ class Opened {
  *   AgentProblemsError · LiveError of a filter · StoreError that waiting does not mend · BusFault
  */
 export async function serve(running: Running, parts: ServeParts): Promise<void> {
-  const opened = new Opened()
+  const opened = new Opened(running.log)
   const failed = new AbortController()
   const fail = (error: unknown) => failed.abort(error)
   const signal = AbortSignal.any([running.signal, failed.signal])
@@ -85,7 +94,7 @@ export async function serve(running: Running, parts: ServeParts): Promise<void> 
     const directory = await DataDirectory.hold(parts.settings.serve.data, () =>
       fail(new Error('another process took the data directory over')),
     )
-    opened.closing(() => directory.release())
+    opened.closing('data directory', () => directory.release())
     await serveFrom(directory, now, parts, { opened, fail })
   } finally {
     await opened.close()
@@ -110,10 +119,10 @@ async function serveFrom(
   const target = parts.target ?? { kind: 'directory', path: paths.store }
   const store = new LateStore(targetAddress(target))
   let api: Api | undefined
-  opened.closing(() => api?.close())
-  opened.closing(() => store.close())
+  opened.closing('api', () => api?.close())
+  opened.closing('store', () => store.close())
   const registry = await AgentRegistry.open([parts.agents], { log })
-  opened.closing(() => registry.close())
+  opened.closing('agent files', () => registry.close())
   observe(registry)
   const response = await openResponse(parts.settings.respond, {
     log,
@@ -121,7 +130,7 @@ async function serveFrom(
     directory: paths.root,
     activity: agentActivity(store, parts.settings.live.activeTimeoutSeconds),
   })
-  opened.closing(() => response.close())
+  opened.closing('alerts', () => response.close())
   for (const part of response.observed) observe(part)
   response.ended.catch(fail)
   api = await startApi(apiSettings(directory, parts), {
@@ -143,7 +152,7 @@ async function serveFrom(
   await parts.answers(api.address, paths.token)
   const reaching = reach(store, target, running).catch(fail)
   // What is opened while everything ends must be closed, too.
-  opened.closing(() => reaching)
+  opened.closing('store', () => reaching)
   await work({ directory, registry, response, store, target }, running, parts, { opened, fail })
 }
 
@@ -179,7 +188,7 @@ async function work(
     { directory: elsewhere ?? ready.directory.paths.spool, maxBytes: spoolBytes, lanes },
     log,
   )
-  opened.closing(() => spool.close())
+  opened.closing('spool', () => spool.close())
   const source = new SpoolSource(spool)
   const worker = await startWorker({
     ...ready,
@@ -188,12 +197,15 @@ async function work(
     running,
     parts,
   })
-  opened.closing(() => worker.close())
+  opened.closing('worker', () => worker.close())
   worker.done.catch(fail)
   const shipper = new Shipper(id, spool, () => source.untilBelow(AHEAD_BYTES, signal))
   observe(new SpoolStatus(spool, shipper, source))
   const sensing = sense(shipper, running, parts)
-  sensing.catch(fail)
+  sensing.catch((error: unknown) => {
+    // Left behind when everything ended: the next process reads it again.
+    if (!(signal.aborted && error instanceof BusError && error.kind === 'closed')) fail(error)
+  })
   await aborted(signal)
   await end({ sensing, shipper, spool, source, worker })
 }
@@ -228,10 +240,12 @@ interface Ending {
 
 /** In order, each for as long as it may take; what is left is taken up by the next process. */
 async function end({ sensing, shipper, spool, source, worker }: Ending): Promise<void> {
-  await Promise.race([sensing.catch(() => {}), sleep(STOP_MILLIS, undefined, { ref: false })])
+  await within(
+    STOP_MILLIS,
+    sensing.catch(() => {}),
+  )
   shipper.stop()
-  const late = AbortSignal.any([AbortSignal.timeout(DRAIN_MILLIS), worker.over])
-  await source.untilCommitted(spool.end, late)
+  await within(DRAIN_MILLIS, source.untilCommitted(spool.end, worker.over))
   worker.stop()
   await worker.done.catch(() => {})
 }
@@ -239,6 +253,17 @@ async function end({ sensing, shipper, spool, source, worker }: Ending): Promise
 function apiSettings({ paths }: DataDirectory, parts: ServeParts): ApiSettings {
   const { listen, version, settings } = parts
   return { ...settings.api, listen, name: 'serve', version, directory: paths.root }
+}
+
+/** Waits for it, but not for longer. @returns whether it came in time @throws what it throws until then */
+async function within(millis: number, work: Promise<unknown> | undefined): Promise<boolean> {
+  const over = new AbortController()
+  const late = sleep(millis, false, { signal: over.signal }).catch(() => false)
+  try {
+    return await Promise.race([Promise.resolve(work).then(() => true), late])
+  } finally {
+    over.abort()
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

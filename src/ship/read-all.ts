@@ -1,7 +1,7 @@
 // All inputs of a sensor: files to their end or growing, and standard input; and before them what an earlier process
 // left unfinished.
 
-import { readInputs, type SensorEvent, type SensorSettings } from '../sensor.ts'
+import type { SensorEvent, SensorSettings } from '../sensor.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
 import { closeGoneFiles, closeStandardInputs } from './close-origin.ts'
@@ -54,10 +54,8 @@ async function readWhole(files: readonly string[], parts: ReadAllParts): Promise
 
 async function follow(files: readonly string[], parts: ReadAllParts): Promise<void> {
   if (files.length === 0) return
-  const { settings, shipper, log } = parts
-  // Whole files that turn up among growing ones are few: they are decoded here.
-  const decode = (some: readonly string[]) => readInputs(some, settings, () => {})
-  const follower = new Follower(files, { ...parts, decode })
+  const { shipper, log } = parts
+  const follower = new Follower(files, parts)
   parts.following?.(follower)
   const seen = await seeFiles(files, () => {})
   await closeGoneFiles(files, (entry) => isAmong(entry, seen), shipper, log)
