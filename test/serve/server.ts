@@ -26,31 +26,34 @@ export class Server extends LoggedProcess {
 
   /** What the API says, as the first administrator. */
   async ask<T>(question: string): Promise<T> {
-    const address = await this.address()
-    const token = readFileSync(path.join(this.data, 'token'), 'utf8').trim()
-    const answer = await fetch(`${address}${question}`, {
-      headers: { authorization: `Bearer ${token}` },
-    })
-    return (await answer.json()) as T
+    return (await (await this.#fetch(question)).json()) as T
   }
 
   /** Asks for something to be done, as the first administrator. */
   async tell<T>(question: string, body: object = {}): Promise<T> {
-    const address = await this.address()
-    const token = readFileSync(path.join(this.data, 'token'), 'utf8').trim()
-    const answer = await fetch(`${address}${question}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    return (await answer.json()) as T
+    const headers = { 'content-type': 'application/json' }
+    const sent = { method: 'POST', headers, body: JSON.stringify(body) }
+    return (await (await this.#fetch(question, sent)).json()) as T
   }
 
-  /** Asks until the answer is as wanted. */
+  async #fetch(
+    question: string,
+    { headers = {}, ...rest }: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  ): Promise<Response> {
+    const address = await this.address()
+    const token = readFileSync(path.join(this.data, 'token'), 'utf8').trim()
+    return await fetch(`${address}${question}`, {
+      ...rest,
+      headers: { ...headers, authorization: `Bearer ${token}` },
+    })
+  }
+
+  /** Asks until the answer is as wanted; one that is a refusal is asked again. */
   async until<T>(question: string, wanted: (answer: T) => boolean): Promise<T> {
     for (;;) {
-      const answer = await this.ask<T>(question)
-      if (wanted(answer)) return answer
+      const response = await this.#fetch(question)
+      const answer = (await response.json()) as T
+      if ((response.ok || question === '/ready') && wanted(answer)) return answer
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }
