@@ -23,6 +23,7 @@ import { AgentRegistry } from './agent-registry.ts'
 import { captureAll } from './capturing.ts'
 import { DataDirectory } from './data-directory.ts'
 import { LateStore } from './late-store.ts'
+import { ReadinessNotices } from './readiness-notices.ts'
 import { openResponse, type Response } from './response.ts'
 import { type Running, untilReached } from './running.ts'
 import { liveSettings, readPaths } from './sensing.ts'
@@ -143,6 +144,12 @@ async function serveFrom(
     observed: running.observed,
     log,
   })
+  const notices = new ReadinessNotices(
+    running.observed,
+    (notice) => void response.hub.publish('notice', notice),
+    log,
+  )
+  opened.closing('notices', async () => notices.close())
   await directory.note({
     address: api.address,
     pid: process.pid,

@@ -45,6 +45,9 @@ const IN_FLIGHT_BYTES = 128 << 20
 /** Nobody waits for rows, whose alerts are told before: fewer and larger inserts leave more of the machine to packets. */
 const LINGER_MILLIS = 1000
 
+/** What was taken and cannot be stored by then stays in the spool. */
+const DRAIN_MILLIS = 5000
+
 /** Starts threads and the worker's loop. @throws BusError, BusFault of the dead letters */
 export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
   const { directory, registry, response, store, embedded, source, running, parts } = given
@@ -71,6 +74,7 @@ export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
       ...WORKER_LIMITS,
       slice: { ...WORKER_LIMITS.slice, lingerMillis: LINGER_MILLIS },
       inFlightBytes: IN_FLIGHT_BYTES,
+      drainMillis: DRAIN_MILLIS,
       // An embedded engine ends with its process.
       ...(embedded ? { recutMillis: 0 } : {}),
     },

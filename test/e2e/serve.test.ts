@@ -3,9 +3,9 @@
 
 import { execFile } from 'node:child_process'
 import {
-  cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { uniformNumbers, writeCrawler, writeManyFlows } from '../faults/many-flows.ts'
 import { runProgram } from '../faults/program.ts'
@@ -100,7 +101,7 @@ test('stores what a replay stores, shows its alerts, and ends with 0', async () 
 test('killed while it reads, again and again: nothing is lost, nothing is there twice', async () => {
   const capture = path.join(scratch, 'many.pcap')
   const agents = path.join(scratch, 'crawler.yaml')
-  await writeManyFlows(capture, 200_000)
+  await writeManyFlows(capture, 100_000)
   await writeCrawler(agents)
   const calm = await rowsOf(await replayed(capture, agents))
 
@@ -109,10 +110,10 @@ test('killed while it reads, again and again: nothing is lost, nothing is there 
   // From the seed that is printed when this fails, the same moments come again.
   const seed = Date.now() & 0xffff
   const random = uniformNumbers(seed)
-  for (let kills = 0; kills < 5; kills++) {
+  for (let kills = 0; kills < 4; kills++) {
     const server = serve(args)
     await server.address()
-    await new Promise((resolve) => setTimeout(resolve, 3000 * random()))
+    await new Promise((resolve) => setTimeout(resolve, 2000 * random()))
     await server.end('SIGKILL')
   }
   const last = serve(args)
@@ -194,7 +195,10 @@ test.skipIf(noSmallDisk !== undefined)(
       const server = serve(['--agents', story('agents'), ...args])
       await server.line(/^the store is open$/)
       const letGo = fillDisk(disk)
-      cpSync(story('input'), inbox, { recursive: true })
+      // Compressed files are read when they are whole; of a capture that may grow, what is open stays open.
+      const [name] = readdirSync(story('input'))
+      const packed = gzipSync(readFileSync(path.join(story('input'), name!)))
+      writeFileSync(path.join(inbox, `${name}.gz`), packed)
       await server.until<{ ready: boolean; reason: string }>(
         '/ready',
         ({ ready, reason }) => !ready && /no space|room|disk/i.test(reason),
@@ -202,15 +206,11 @@ test.skipIf(noSmallDisk !== undefined)(
       expect(server.child.exitCode).toBeNull()
       letGo()
       await server.until<{ ready: boolean }>('/ready', ({ ready }) => ready)
-      const alerts = await server.until<{ alerts: unknown[] }>(
-        '/api/v1/alerts',
-        (answer) => answer.alerts.length > 0,
-      )
-      expect(alerts.alerts.length).toBeGreaterThan(0)
+      await server.until<{ alerts: unknown[] }>('/api/v1/alerts', ({ alerts }) => alerts.length > 0)
       while ((await server.metric('bailiwick_spool_messages')) > 0) await sleep(50)
       expect(await server.end()).toEqual([0, null])
       expect(await rowsOf(path.join(disk, 'data', 'store'))).toEqual(
-        await rowsOf(await replayed(story('input'), story('agents'))),
+        await rowsOf(await replayed(inbox, story('agents'))),
       )
     } finally {
       for (const { child } of servers) child.kill('SIGKILL')
