@@ -61,7 +61,8 @@ export class DataDirectory {
   static async hold(directory: string, onLost: () => void): Promise<DataDirectory> {
     const paths = dataPaths(directory)
     try {
-      await mkdir(paths.root, { recursive: true, mode: 0o700 })
+      for (const one of [paths.root, paths.spool, paths.dead])
+        await mkdir(one, { recursive: true, mode: 0o700 })
       const held = new DataDirectory(paths, await lockDirectory(paths.root, onLost))
       // Left by a process that was killed.
       await rm(paths.note, { force: true })
