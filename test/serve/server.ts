@@ -38,7 +38,10 @@ export class Server extends LoggedProcess {
 
   async #fetch(
     question: string,
-    { headers = {}, ...rest }: { method?: string; headers?: Record<string, string>; body?: string } = {},
+    {
+      headers = {},
+      ...rest
+    }: { method?: string; headers?: Record<string, string>; body?: string } = {},
   ): Promise<Response> {
     const address = await this.address()
     const token = readFileSync(path.join(this.data, 'token'), 'utf8').trim()
