@@ -49,6 +49,8 @@ export interface ChunkOrigin {
   sensor: string
   origin: string
   format: string
+  /** See ChunkHeader. */
+  lanes?: number
 }
 
 /**
@@ -221,9 +223,12 @@ export class ChunkWriter {
     })
     const hours = hoursOf(this.flows.columns.ts, this.flows.rows)
     for (const block of blocks) block.clear()
-    const { sensor, origin, format } = this.#origin
+    const { sensor, origin, format, lanes } = this.#origin
     const seq = this.#seq++
-    const header = { v: CHUNK_VERSION, id: '', sensor, origin, seq, last, format, hours, parts }
+    const header = {
+      ...{ v: CHUNK_VERSION, id: '', sensor, origin, seq, last, format, hours, parts },
+      ...(lanes === undefined ? {} : { lanes }),
+    }
     const id = chunkId(header, bodies)
     this.#emit(encodeChunk({ ...header, id }, bodies))
   }

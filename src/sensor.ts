@@ -35,6 +35,8 @@ export interface SensorSettings {
   /** Secret of the hash tables: four 32-bit words. Changes no output. */
   hashSeed: Int32Array
   localNets: readonly Network[]
+  /** Over how many lanes chunks are dealt, where that is known already: it stands in their headers. */
+  lanes?: number
 }
 
 export type SensorEvent =
@@ -260,9 +262,10 @@ function startDecoder(
 ): { decoder: Decoder; chunks: ChunkWriter } | undefined {
   const input = sniffInput(head, path.basename(source))
   if (input === undefined) return undefined
-  const { sensor } = settings
+  const { sensor, lanes } = settings
   const origin = originOf(sensor, head)
-  const chunks = new ChunkWriter({ sensor, origin, format: input.format }, emit)
+  const place = { sensor, origin, format: input.format, ...(lanes === undefined ? {} : { lanes }) }
+  const chunks = new ChunkWriter(place, emit)
   return { decoder: inputDecoder(input, settings, zeek, chunks), chunks }
 }
 

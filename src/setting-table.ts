@@ -204,7 +204,7 @@ export const SETTINGS = {
   'worker.in_flight_bytes': setting(
     bytes(8 * 2 ** 20, 64 * 2 ** 30),
     'most that is fetched and not yet committed',
-    { flag: '--in-flight-bytes <bytes>', fallback: 128 * 2 ** 20 },
+    { flag: '--in-flight-bytes <bytes>', fallback: 256 * 2 ** 20 },
   ),
   'worker.until_idle_seconds': setting(
     whole(1, 86_400, 'seconds'),

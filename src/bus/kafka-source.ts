@@ -24,6 +24,8 @@ import { checkTopic } from './kafka-topics.ts'
 export interface KafkaSourceSettings extends KafkaMemberSettings {
   /** Most bytes that are fetched or handed out and not committed. */
   inFlightBytes: number
+  /** Makes the copy that is handed out, if its memory is to be of a certain kind. */
+  copy?: (bytes: Uint8Array) => Uint8Array
 }
 
 /** A message as kafka-records.ts made it. */
@@ -250,13 +252,18 @@ export class KafkaSource implements Source {
       offset: BigInt(offset),
       key: key?.toString('utf8', 0, KEY_BYTES_MAX) ?? '',
       // A copy: the value lies in the memory of its whole batch, which it would hold.
-      bytes: value === null ? new Uint8Array(0) : new Uint8Array(value),
+      bytes: value === null ? new Uint8Array(0) : this.#copy(value),
       acceptedAt: Number(timestamp),
     }
     if (unreadable === undefined) return delivery
     this.counters.unreadable++
     this.#tell({ kind: 'damage', where: `${topic}/${partition} at ${offset}`, detail: unreadable })
     return { ...delivery, unreadable }
+  }
+
+  #copy(value: Uint8Array): Uint8Array {
+    const { copy } = this.#settings
+    return copy === undefined ? new Uint8Array(value) : copy(value)
   }
 
   #pause({ partition }: QueuedClaim): void {

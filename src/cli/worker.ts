@@ -15,6 +15,7 @@ import type { Settings } from '../settings.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { StoreError, StoreTargetError } from '../store/store-error.ts'
 import type { StoreTarget } from '../store/store-target.ts'
+import { sharedCopy } from '../work/shared-bytes.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS, type WorkerParts } from '../work/worker.ts'
 import { areAgentsSound } from './agent-directory.ts'
@@ -102,7 +103,10 @@ async function openParts(
     return new KafkaSink({ ...kafka, topic: ALERT_STREAM }, losses.tell)
   })
   const source = await opened(() => {
-    const consumer = { topic: CHUNK_STREAM, groupId: group, inFlightBytes, sessionTimeoutMillis }
+    const consumer = {
+      ...{ topic: CHUNK_STREAM, groupId: group, inFlightBytes, sessionTimeoutMillis },
+      copy: sharedCopy,
+    }
     return KafkaSource.open({ ...kafka, ...consumer }, losses.tell)
   })
   if (registry === undefined || store === undefined || threads === undefined) return undefined

@@ -75,5 +75,6 @@ function sensorOf({ sensor }: Settings): SensorSettings {
     verifyChecksums: sensor.verifyChecksums,
     hashSeed: getRandomValues(new Int32Array(4)),
     localNets: sensor.localNets,
+    lanes: sensor.lanes,
   }
 }

@@ -51,10 +51,10 @@ export class Shipper {
     this.#throwFailure()
     const sending = this.#spool
       .append(chunk)
-      .then(({ header }) => {
+      .then(({ header, copied }) => {
         this.counters.chunks++
         this.counters.flowRecords += rowsOf(header, 'flow_records')
-        releaseChunk(chunk)
+        if (copied) releaseChunk(chunk)
       })
       .catch((error: unknown) => {
         this.#failure ??= error

@@ -112,22 +112,24 @@ export class Spool {
   }
 
   /**
-   * Resolves when the chunk is durable and counted; the order of calls is kept. The bytes are copied.
+   * Resolves when the chunk is durable and counted; the order of calls is kept. Takes the memory of a chunk whose header
+   * has its lanes already, which is then on its way to the stream; others are copied.
    * @throws BusError `closed` · BusFault when the process must end
    */
-  async append(chunk: Uint8Array): Promise<ChunkFacts> {
+  async append(chunk: Uint8Array): Promise<ChunkFacts & { copied: boolean }> {
     const facts = factsOf(chunk)
     const { sensor, seq } = facts.header
     const { lanes } = this.#settings
     const key = laneKey(sensor, seq, lanes)
-    const bytes = chunkInLanes(chunk, lanes)
+    const copied = facts.header.lanes !== lanes
+    const bytes = copied ? chunkInLanes(chunk, lanes) : chunk
     const appending = this.#appendWhole(key, bytes)
     const counted = this.#counting.then(async () => {
       this.ledger.accept(facts, (await appending) + 1n, Date.now())
     })
     this.#counting = counted.catch(() => {})
     await counted
-    return facts
+    return { ...facts, copied }
   }
 
   async #appendWhole(key: string, bytes: Uint8Array): Promise<bigint> {

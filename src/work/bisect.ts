@@ -6,14 +6,14 @@ export type Tried<T> = { value: T } | { died: string }
 
 export interface BisectParts<T> {
   /** Works on a piece, with nobody else around. */
-  attempt: (bytes: Uint8Array<ArrayBuffer>) => Promise<Tried<T>>
+  attempt: (bytes: Uint8Array) => Promise<Tried<T>>
   /** Its halves, in order; nothing if it cannot be divided. */
-  split: (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>[]>
+  split: (bytes: Uint8Array) => Promise<Uint8Array[]>
 }
 
 export interface Bisected<T> {
-  alive: { bytes: Uint8Array<ArrayBuffer>; value: T }[]
-  dead: { bytes: Uint8Array<ArrayBuffer>; died: string }[]
+  alive: { bytes: Uint8Array; value: T }[]
+  dead: { bytes: Uint8Array; died: string }[]
 }
 
 /**
@@ -24,13 +24,13 @@ export const DEATHS_MAX = 64
 
 /** @param died what was said when the whole died */
 export async function bisect<T>(
-  whole: Uint8Array<ArrayBuffer>,
+  whole: Uint8Array,
   died: string,
   parts: BisectParts<T>,
 ): Promise<Bisected<T>> {
   const result: Bisected<T> = { alive: [], dead: [] }
   let deaths = 0
-  const divide = async (bytes: Uint8Array<ArrayBuffer>, why: string): Promise<void> => {
+  const divide = async (bytes: Uint8Array, why: string): Promise<void> => {
     const halves = deaths < DEATHS_MAX ? await parts.split(bytes) : []
     if (halves.length === 0) {
       result.dead.push({ bytes, died: why })

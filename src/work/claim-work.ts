@@ -5,7 +5,6 @@
 
 import { setMaxListeners } from 'node:events'
 import { type Claim, ClaimLost, type IntendedSlice, type Intent } from '../bus/bus.ts'
-import { releaseChunk } from '../chunk.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
@@ -16,6 +15,7 @@ import type { Message } from './message.ts'
 import { type Patience, pause } from './patience.ts'
 import type { PoisonRate } from './poison-rate.ts'
 import type { Progress } from './progress.ts'
+import { giveBack } from './shared-bytes.ts'
 import { SliceCutter, type SliceLimits } from './slice-cutter.ts'
 import { isSameSlice, SliceWriter } from './slice-writer.ts'
 import type { StreamLosses } from './stream-losses.ts'
@@ -298,7 +298,7 @@ export class ClaimWork {
     await this.#writer.write(judged, attempt, before)
     this.#open -= judged.length
     this.#tools.progress.open -= judged.length
-    for (const { owned } of judged) for (const bytes of owned) releaseChunk(bytes)
+    for (const { owned } of judged) for (const bytes of owned) giveBack(bytes)
   }
 }
 

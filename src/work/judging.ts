@@ -47,7 +47,7 @@ export interface Arrival extends Message {
 /** A chunk, or a piece of one, as it is to be stored. */
 export interface JudgedChunk {
   chunk: SliceChunk
-  bytes: Uint8Array<ArrayBuffer>
+  bytes: Uint8Array
   /** Rows of both. */
   judgements: number
   findings: number
@@ -65,7 +65,7 @@ export interface JudgedMessage {
   /** Its findings, and those of its pieces: to be met before the message is committed. */
   told: Promise<void>[]
   /** Memory that can be given back when the slice is stored. */
-  owned: Set<Uint8Array<ArrayBuffer>>
+  owned: Set<Uint8Array>
 }
 
 export class Judging {
@@ -159,7 +159,11 @@ export class Judging {
         ? first
         : await tried(this.#parts.threads.judge(task(delivery.bytes, scopes, ruling)))
     if ('value' in opinion) take(judged, delivery.bytes, ruling, opinion.value)
-    else await this.#suspect(judged, ruling, signal)
+    else {
+      // A thread that was given up may still read what it was given.
+      owned.delete(delivery.bytes)
+      await this.#suspect(judged, ruling, signal)
+    }
     return judged
   }
 
@@ -202,12 +206,13 @@ export class Judging {
   /** Adds what came of a suspect that is none, or of a piece; nobody has heard of its findings. */
   #takeSuspect(
     judged: JudgedMessage,
-    bytes: Uint8Array<ArrayBuffer>,
+    bytes: Uint8Array,
     ruling: number,
     { value }: { value: Answer },
     signal: AbortSignal,
   ): void {
     take(judged, bytes, ruling, value)
+    if (bytes !== judged.message.delivery.bytes) judged.owned.add(bytes)
     const told = this.#tell(decodeChunk(bytes).header, { value }, signal)
     told.catch(() => {})
     judged.told.push(told)
@@ -235,14 +240,8 @@ function own(judged: JudgedMessage, { outcome }: Answer): void {
 }
 
 /** Adds what came of a chunk or a piece. */
-function take(
-  judged: JudgedMessage,
-  bytes: Uint8Array<ArrayBuffer>,
-  ruling: number,
-  answer: Answer,
-): void {
+function take(judged: JudgedMessage, bytes: Uint8Array, ruling: number, answer: Answer): void {
   const { header, parts } = decodeChunk(bytes)
-  judged.owned.add(bytes)
   if (answer.refused !== undefined) {
     judged.dead.push({ message: judged.message, ...answer.refused, bytes, header })
     return

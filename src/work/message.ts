@@ -1,13 +1,15 @@
-// A message as the worker handles it: the bytes in memory of their own, and what the chunk says of itself.
+// A message as the worker handles it: the bytes in memory that threads share, and what the chunk says of itself.
 
 import type { Delivery } from '../bus/bus.ts'
 import { ChunkVersionError, decodeChunk } from '../chunk.ts'
 import type { ChunkHeader } from '../chunk-header.ts'
 import { recordsOf } from '../pipeline.ts'
 import type { Refusal } from '../threads.ts'
+import { isShared, sharedCopy } from './shared-bytes.ts'
 
 export interface Message {
-  delivery: Delivery & { bytes: Uint8Array<ArrayBuffer> }
+  /** Its bytes are shared with threads. */
+  delivery: Delivery
   /** Undefined if the bytes are no chunk: then `refused` says why. */
   header: ChunkHeader | undefined
   refused: Refusal | undefined
@@ -17,7 +19,7 @@ export interface Message {
 
 /** Reads the header of what was delivered. Whether the content is what the header says is for a thread to find out. */
 export function readMessage(delivery: Delivery): Message {
-  const own = { ...delivery, bytes: ownMemory(delivery.bytes) }
+  const own = { ...delivery, bytes: shared(delivery.bytes) }
   const { unreadable } = delivery
   if (unreadable !== undefined) {
     const refused: Refusal = { reason: 'garbage', detail: unreadable }
@@ -33,13 +35,6 @@ export function readMessage(delivery: Delivery): Message {
   }
 }
 
-/**
- * A message of a fetch is a view into the memory of all of them, which a thread would be sent whole, and which would
- * stay as long as the last of them is in use.
- */
-function ownMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer } = bytes
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength)
-    return new Uint8Array(buffer)
-  return new Uint8Array(bytes)
+function shared(bytes: Uint8Array): Uint8Array {
+  return isShared(bytes) ? bytes : sharedCopy(bytes)
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type BisectParts, bisect, DEATHS_MAX } from '../../src/work/bisect.ts'
 
-type Bytes = Uint8Array<ArrayBuffer>
+type Bytes = Uint8Array
 
 /** Pieces are runs of numbers; those that hold one of these kill. */
 function parts(killers: ReadonlySet<number>, deaths: Bytes[] = []): BisectParts<number> {
