@@ -33,10 +33,12 @@ const SECRET_FILE_BYTES_MAX = 1 << 20
 /**
  * Adds `--config` and the flags of the given sections (`kafka`, `store`, `sensor`, `worker`, `topics`, `listen`) or
  * single keys (`worker.group`).
+ * @param meanings what a setting means to this command, where that is not what it means to all
  */
 export function addSettingsOptions(
   command: Command,
   sections: readonly string[] = ['kafka', 'store', 'listen'],
+  meanings: Partial<Record<SettingKey, string>> = {},
 ): Command {
   for (const key of SETTING_KEYS) {
     const { flag, fallback, meaning }: Setting = SETTINGS[key]
@@ -46,7 +48,7 @@ export function addSettingsOptions(
       fallback === undefined || fallback === false
         ? ''
         : ` (default: ${shownSetting(key, fallback)})`
-    const option = new Option(flag, `${meaning}${held}`)
+    const option = new Option(flag, meanings[key] ?? `${meaning}${held}`)
     // A list may be given in pieces.
     if (flag.endsWith(',...>'))
       option.argParser((text: string, before?: string) =>

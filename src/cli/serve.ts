@@ -40,6 +40,12 @@ const SECTIONS = [
   'sensor.verify_checksums',
 ]
 
+const MEANINGS = {
+  listen: 'where the page, the API, /health, /ready and /metrics answer (default: 127.0.0.1:7650)',
+  'store.address':
+    'a ClickHouse server, http(s)://user@host:port/database, or a directory, instead of the store in the data directory',
+}
+
 interface ServeOptions extends Record<string, unknown> {
   input: string[]
   follow: boolean
@@ -59,7 +65,7 @@ export function addServeCommand(program: Command, parts: CommandParts): void {
       [],
     )
     .option('--follow', 'go on with files that grow and directories that fill', false)
-  addSettingsOptions(command, SECTIONS).action(async (options: ServeOptions) => {
+  addSettingsOptions(command, SECTIONS, MEANINGS).action(async (options: ServeOptions) => {
     const settings = await settingsOf(options, parts)
     const agents = needed(settings.worker.agents, 'worker.agents')
     if (!(await areAgentsSound(agents, parts))) return
