@@ -4,7 +4,9 @@
 --          lies behind something that is, has not been told
 --   blind  the earliest beginning of a gap of {sensor} (nobody captured) that ends after {since}
 -- Only what was stored since {recent}, by the store's clock, is looked at: reports of flows that ended later were.
-WITH fresh AS (
+-- What is told of late begins late, too: days before that are not read for it, other than flows that go on.
+WITH toDate(fromUnixTimestamp64Micro({recent:Int64}, 'UTC')) - 1 AS since_day,
+fresh AS (
   SELECT chunk_id, ruling
   FROM chunks
   WHERE state = 'complete' AND stored_at >= fromUnixTimestamp64Micro({recent:Int64}, 'UTC')
@@ -68,18 +70,19 @@ SELECT
     (
       SELECT if(count() = 0, toInt64(-1), toUnixTimestamp64Micro(max(v.end)))
       FROM coverage AS v
-      WHERE v.chunk_id IN (SELECT id FROM told_chunks)
+      WHERE (v.day = toDate(0) OR v.day >= since_day) AND v.chunk_id IN (SELECT id FROM told_chunks)
     ),
     (
       SELECT if(count() = 0, toInt64(-1), toUnixTimestamp64Micro(max(f.end)))
       FROM flow_records AS f
-      WHERE f.chunk_id IN (SELECT id FROM told_chunks)
+      WHERE (f.day = toDate(0) OR f.day >= since_day) AND f.chunk_id IN (SELECT id FROM told_chunks)
     )
   ) AS told,
   (
     SELECT if(count() = 0, toInt64(-1), toUnixTimestamp64Micro(min(g.ts)))
     FROM coverage AS g
-    WHERE g.sensor = {sensor:String}
+    WHERE (g.day = toDate(0) OR g.day >= since_day)
+      AND g.sensor = {sensor:String}
       AND g.metric = 'capture_gap_seconds'
       AND g.end > fromUnixTimestamp64Micro({since:Int64}, 'UTC')
       AND g.chunk_id IN (SELECT chunk_id FROM fresh)

@@ -1,7 +1,7 @@
 // All dead letters of the cluster: listed newest first, looked at, and sent again. Read from outside any group, so
 // looking changes nothing. Bodies are not kept: a letter is read again when its bytes are asked for.
 
-import { CHUNK_STREAM, DEAD_STREAM, type Delivery, type Sink } from './bus.ts'
+import { ALERT_STREAM, CHUNK_STREAM, DEAD_STREAM, type Delivery, type Sink } from './bus.ts'
 import {
   type DeadLetter,
   type DeadReason,
@@ -157,7 +157,7 @@ export class DeadLetters {
   async redrive(found: FoundLetter, bytes: Uint8Array, now: number): Promise<Redriven> {
     const { id, stream, key } = found.letter
     // A letter says where it came from, and anybody may have written it.
-    if (stream !== CHUNK_STREAM) return 'refused_stream'
+    if (stream !== CHUNK_STREAM && stream !== ALERT_STREAM) return 'refused_stream'
     await (await this.#sinkOf(stream)).send({ key, bytes })
     await (await this.#sinkOf(DEAD_STREAM)).send({
       key: found.key,
