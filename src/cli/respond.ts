@@ -31,6 +31,8 @@ const EXAMPLES = `Examples:
 
 /** Where it answers if nobody says anything: beside a server, or the API, on the same machine. */
 const LISTEN = { host: '127.0.0.1', port: 7651 }
+const LISTEN_MEANS =
+  'where the API, /health, /ready and /metrics answer; a port alone is on loopback (default: 127.0.0.1:7651)'
 /** What hangs when it is closed does not keep the process. */
 const CLOSE_MILLIS = 10_000
 /** So long what was begun may take to be durable, once the process is told to end. */
@@ -46,15 +48,15 @@ export function addRespondCommand(program: Command, parts: CommandParts): void {
       'Takes findings from Kafka, keeps alerts and what is to be sent of them in its data directory, sends signed webhooks, and carries out revocations within their guards. There is one of it. Deliveries and revocations are decided through its API. SIGTERM ends it in good order; after any other end it goes on where it was.',
     )
     .addHelpText('before', EXAMPLES)
-  addSettingsOptions(command, ['kafka', 'store', 'serve.data', 'listen']).action(
-    async (options: Record<string, unknown>) => {
-      const settings = await settingsOf(options, parts)
-      // The API answers probes and Prometheus, too: one server, one port.
-      await runLongRunning(parts, 'respond', { ...settings, listen: undefined }, (running) =>
-        respond(running, settings),
-      )
-    },
-  )
+  addSettingsOptions(command, ['kafka', 'store', 'serve.data', 'listen'], {
+    listen: LISTEN_MEANS,
+  }).action(async (options: Record<string, unknown>) => {
+    const settings = await settingsOf(options, parts)
+    // The API answers probes and Prometheus, too: one server, one port.
+    await runLongRunning(parts, 'respond', { ...settings, listen: undefined }, (running) =>
+      respond(running, settings),
+    )
+  })
 }
 
 /** What was opened, to be closed in the opposite order. */
