@@ -30,7 +30,7 @@ COPY data data
 COPY dashboards/web dashboards/web
 COPY deploy/healthcheck.mjs deploy/healthcheck.mjs
 # A volume that is empty takes its owner from here.
-RUN mkdir -p /var/lib/bailiwick/spool && chown -R node:node /var/lib/bailiwick
+RUN cd /var/lib && mkdir -p bailiwick/spool bailiwick/respond bailiwick/api && chown -R node:node bailiwick
 USER node
 ENTRYPOINT ["node", "/app/dist/src/cli/main.js"]
 CMD ["--help"]

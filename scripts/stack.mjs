@@ -61,6 +61,7 @@ async function up(stack, options) {
     await go(() => stack.command(tell, 'migrate'))
     await go(async () => stack.startWorkers(tell))
     await go(async () => stack.startSensor(tell))
+    await go(async () => stack.startAnswering(tell))
     await go(() => stack.untilReady())
   } catch (error) {
     tell(`scripts/stack: ${error.message}`)

@@ -26,6 +26,8 @@ const MAIN = path.join(ROOT, 'dist', 'src', 'cli', 'main.js')
 const FRONT = path.join(ROOT, 'scripts', 'clickhouse-front.mjs')
 const READY_MILLIS = 120_000
 const USER = 'bailiwick'
+/** Store, sensor, nine workers, respond, API. */
+const PORTS = 13
 
 /** Something that the person at the terminal can mend. */
 export class StackError extends Error {}
@@ -86,7 +88,9 @@ export class Stack {
     state.partitions = partitions ?? state.partitions ?? 8
     state.givenKafka = kafka ?? state.givenKafka
     if (store !== undefined) this.#takeStore(store)
-    state.ports ??= await freePorts(12)
+    state.ports ??= await freePorts(PORTS)
+    // Of a stack that was made by an earlier version.
+    state.ports.push(...(await freePorts(PORTS - state.ports.length)))
     if (state.workers > 9) throw new StackError('--workers: at most 9')
     const secret = this.file('secrets', 'store-password')
     if (!existsSync(secret))
@@ -196,6 +200,15 @@ export class Stack {
   startWorkers(tell) {
     for (let i = 1; i <= this.state.workers; i++)
       this.#startLong(`worker-${i}`, ['worker'], this.state.ports[1 + i], tell)
+  }
+
+  /** Alerts, webhooks, revocations; and the API with its page. Each has a directory with its token. */
+  startAnswering(tell) {
+    for (const [i, name] of ['respond'].entries()) {
+      const directory = this.file(name)
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      this.#startLong(name, [name, '--data', directory], this.state.ports[11 + i], tell)
+    }
   }
 
   #startLong(name, command, port, tell) {

@@ -174,6 +174,7 @@ describe('users of the store', () => {
       ['reconcile', 'bailiwick_reader'],
       ['sensor', undefined],
       ['worker', 'bailiwick_writer'],
+      ['respond', 'bailiwick_reader'],
     ])
     for (const [name, { secrets }] of ours) {
       const of = user(name)?.replace('bailiwick_', 'clickhouse_')

@@ -13,7 +13,7 @@ const execute = promisify(execFile)
 
 export interface StackState {
   ports: number[]
-  processes: Record<string, { pid: number }>
+  processes: Record<string, { pid: number; listen?: string }>
 }
 
 export class LocalStack {
@@ -66,6 +66,17 @@ export class LocalStack {
     const text = await answer.text()
     if (!answer.ok) throw new Error(text)
     return text
+  }
+
+  /** What the API of a part of the stack answers, with the token in its directory. */
+  async api(part: 'respond' | 'api', route: string): Promise<unknown> {
+    const { listen } = (await this.state()).processes[part]!
+    const token = (await readFile(path.join(this.dir, part, 'token'), 'utf8')).trim()
+    const answer = await fetch(`http://${listen}/api/v1/${route}`, {
+      headers: { Authorization: `Bearer ${token}` },
+    })
+    if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`)
+    return await answer.json()
   }
 
   async remove(): Promise<void> {

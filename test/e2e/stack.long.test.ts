@@ -94,12 +94,23 @@ describe.skipIf(!(await kafkaAvailable()))('the local stack', () => {
       ['worker-1', 'ready'],
       ['worker-2', 'ready'],
       ['sensor', 'ready'],
+      ['respond', 'ready'],
     ])
     // Exit code 1 would say that something is missing, twice there, or altered.
     await stack.bailiwick('reconcile', '--config', stack.config)
     expect(await stack.bailiwick('dlq', 'ls', '--config', stack.config)).toBe('no dead letters\n')
     expect((await stack.run('logs', 'worker-1', '--lines', '3')).trim().split('\n')).toHaveLength(3)
   }, 120_000)
+
+  test('its findings are alerts, told alike by respond and by the API', async () => {
+    const wanted = (await reference!.rows('SELECT DISTINCT toString(alert_id) AS id FROM findings'))
+      .map(({ id }) => String(id))
+      .sort()
+    for (const part of ['respond'] as const) {
+      const { alerts } = (await stack.api(part, 'alerts')) as { alerts: { id: string }[] }
+      expect(alerts.map(({ id }) => id).sort(), part).toEqual(wanted)
+    }
+  })
 
   test('the auditor finds one row that was deleted, one that is there twice, and one that was altered', async () => {
     const rows = await stack.rows(
