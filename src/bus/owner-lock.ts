@@ -5,8 +5,8 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
-import { BusError } from './bus.ts'
-import { errorCode, isMissing } from './disk.ts'
+import { BusError, BusFault } from './bus.ts'
+import { errorCode, isMissing, isNoSpace } from './disk.ts'
 
 const TOUCH_MILLIS = 2000
 /** Seven touches missed. */
@@ -29,7 +29,7 @@ export interface OwnerLock {
 /**
  * Takes the directory for this process.
  * @param onLost told when somebody else took the lock over, which only a process that was stopped for long lives to see
- * @throws BusError `in_use`, naming the owner
+ * @throws BusError `in_use`, naming the owner · BusFault where the disk is full
  */
 export async function lockDirectory(directory: string, onLost: () => void): Promise<OwnerLock> {
   const name = path.join(directory, 'owner.lock')
@@ -67,12 +67,14 @@ const NOBODY: Owner = { pid: 0, started: '', place: '' }
 /** Creates the file with its content in one step; false if it is there already. */
 async function createLock(name: string, text: string): Promise<boolean> {
   const draft = `${name}.${process.pid}`
-  await writeFile(draft, text, { mode: 0o640 })
   try {
+    await writeFile(draft, text, { mode: 0o640 })
     await link(draft, name)
     return true
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false
+    if (isNoSpace(error))
+      throw new BusFault(`${path.dirname(name)} cannot be taken: no space left on the disk`)
     throw error
   } finally {
     await rm(draft, { force: true })

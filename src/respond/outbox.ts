@@ -43,7 +43,9 @@ export interface OutboxSettings {
   directory: string
   /** For tests. */
   compactBytes?: number
+  segmentBytes?: number
   bodiesBytes?: number
+  disk?: Disk
 }
 
 export class Outbox {
@@ -68,7 +70,8 @@ export class Outbox {
   #closing = false
 
   /** @throws BusError `in_use` if another process has it · BusFault if the disk fails */
-  static async open(settings: OutboxSettings, log: Log, disk: Disk = NODE_DISK): Promise<Outbox> {
+  static async open(settings: OutboxSettings, log: Log): Promise<Outbox> {
+    const { segmentBytes = SEGMENT_BYTES, disk = NODE_DISK } = settings
     const directory = path.resolve(settings.directory)
     const tell = ({ kind, where, detail }: Trouble) =>
       log(kind === 'recovered' || kind === 'notice' ? 'info' : 'warn', `outbox: ${detail}`, {
@@ -78,7 +81,7 @@ export class Outbox {
       {
         directory,
         stream: 'bailiwick.outbox.v1',
-        segmentBytes: SEGMENT_BYTES,
+        segmentBytes,
         maxBytes: JOURNAL_BYTES_MAX,
       },
       tell,
@@ -94,6 +97,7 @@ export class Outbox {
       log('error', 'the outbox was damaged on the disk: not all of what it held will be sent', {
         notes: outbox.lost,
       })
+    await outbox.#compactFirst()
     return outbox
   }
 
@@ -230,6 +234,17 @@ export class Outbox {
       if (this.#bodiesBytes > (this.#settings.bodiesBytes ?? BODIES_BYTES_MAX))
         this.forgetBody(mail)
     }
+    this.#compactIfDue()
+  }
+
+  /** Before anything else is noted: whoever lives for a moment only, again and again, would never come to it. */
+  async #compactFirst(): Promise<void> {
+    this.#compactIfDue()
+    while (this.#compacting !== undefined && this.waitsFor === undefined)
+      await Promise.race([this.#compacting, new Promise((resolve) => setTimeout(resolve, 50))])
+  }
+
+  #compactIfDue(): void {
     const least = this.#settings.compactBytes ?? COMPACT_BYTES
     if (this.#compacting === undefined && this.bytes > Math.max(least, this.#compactAt))
       this.#compacting = this.#compact()

@@ -135,6 +135,7 @@ export class RespondArena {
         webhooks: [
           { name: 'soc', url: `${base}/soc` },
           { name: 'bad', url: `${base}/bad`, min_score: 80 },
+          { name: 'lone', url: `${base}/lone`, kinds: ['unregistered'] },
         ],
         revocation: {
           mode: 'auto',
@@ -178,9 +179,9 @@ export class RespondArena {
   }
 
   /** Gives so many findings more. */
-  give(count: number): void {
+  give(count: number, make: (number: number) => FindingEvent = numberedFinding): void {
     const from = this.#events.length
-    for (let i = 0; i < count; i++) this.#events.push(numberedFinding(this.given++))
+    for (let i = 0; i < count; i++) this.#events.push(make(this.given++))
     for (let at = from; at < this.#events.length; at += BATCH) this.#give(at)
   }
 
@@ -248,6 +249,11 @@ export class RespondArena {
     this.#child = undefined
     this.errors = (this.errors + child.errors).slice(-200_000)
     return how
+  }
+
+  /** Stops the receiver as a whole, or lets it go on. */
+  receiver(signal: NodeJS.Signals): void {
+    this.#receiver.child.kill(signal)
   }
 
   received(): Noted[] {

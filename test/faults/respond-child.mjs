@@ -38,11 +38,15 @@ const response = await openResponse(
     // Sensors tell all the time, and no agent talks after it was revoked.
     activity: async () => ({ lastSeen: undefined, watchedUntil: Date.now() * 1000 }),
   },
-)
+).catch((error) => {
+  writeSync(2, `${JSON.stringify({ refused: error.message })}\n`)
+  process.exit(70)
+})
 response.ended.catch(() => process.exit(70))
 say({ opened: true })
 
-const OPEN = ['waiting', 'approved', 'calling', 'called']
+// Those where something is to be called; whether an agent is silent afterwards is only watched.
+const OPEN = ['approved', 'calling']
 
 function status() {
   const { desk, revocations } = response
@@ -50,8 +54,7 @@ function status() {
   return {
     queued: desk.endpoints().reduce((sum, { queued }) => sum + queued, 0),
     dead: desk.dead().length,
-    open: revocations.list().filter(({ state }) => OPEN.includes(state) && state !== 'waiting')
-      .length,
+    open: revocations.list().filter(({ state }) => OPEN.includes(state)).length,
     waiting: revocations.list().filter(({ state }) => state === 'waiting').length,
     ready: readiness.every(({ ready }) => ready),
     reason: readiness.map(({ reason, warning }) => warning ?? reason).join('; '),

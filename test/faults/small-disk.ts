@@ -1,7 +1,7 @@
 // Disks that are small enough to be full: file systems in memory. Only root can mount them.
 
 import { execFile } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 
@@ -32,7 +32,12 @@ export function freeBytes(directory: string): number {
 export function fillDisk(directory: string): () => void {
   const ballast = path.join(directory, 'ballast')
   const piece = Buffer.alloc(PIECE_BYTES, 1)
+  const { dev } = statSync(directory)
+  if (dev === statSync(path.dirname(directory)).dev)
+    throw new Error(`${directory} is no disk of its own: it would fill the one of everybody`)
   const fill = () => {
+    // Where it was unmounted meanwhile, the one below it is everybody's.
+    if (statSync(directory, { throwIfNoEntry: false })?.dev !== dev) return
     const file = openSync(ballast, 'a')
     try {
       while (writeSync(file, piece) > 0);
@@ -47,6 +52,6 @@ export function fillDisk(directory: string): () => void {
   const timer = setInterval(fill, 500)
   return () => {
     clearInterval(timer)
-    rmSync(ballast)
+    rmSync(ballast, { force: true })
   }
 }
