@@ -2,14 +2,25 @@
 // files that change; what cannot begin.
 
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { uniformNumbers, writeCrawler, writeManyFlows } from '../faults/many-flows.ts'
 import { runProgram } from '../faults/program.ts'
+import { fillDisk, mountSmall, noSmallDisk, unmountSmall } from '../faults/small-disk.ts'
 import { Server } from '../serve/server.ts'
 
 const FIXTURES = path.join(import.meta.dirname, '..', '..', 'fixtures')
@@ -170,3 +181,40 @@ test('an interface that is not there is told of, and everything else goes on', a
   expect(alerts.length).toBeGreaterThan(0)
   expect(await server.end()).toEqual([0, null])
 })
+
+test.skipIf(noSmallDisk !== undefined)(
+  'a full disk: it waits and says so; when there is room all of it is stored, once',
+  async () => {
+    const story = (what: string) => path.join(FIXTURES, 'document-exfiltration', what)
+    const disk = path.join(scratch, 'small')
+    await mountSmall(disk, '96m')
+    try {
+      const inbox = path.join(scratch, 'inbox')
+      mkdirSync(inbox)
+      const args = ['--input', inbox, '--follow', '--data', path.join(disk, 'data')]
+      const server = serve(['--agents', story('agents'), ...args])
+      await server.line(/^the store is open$/)
+      const letGo = fillDisk(disk)
+      // Compressed files are read when they are whole; of a capture that may grow, what is open stays open.
+      const [name] = readdirSync(story('input'))
+      const packed = gzipSync(readFileSync(path.join(story('input'), name!)))
+      writeFileSync(path.join(inbox, `${name}.gz`), packed)
+      await server.until<{ ready: boolean; reason: string }>(
+        '/ready',
+        ({ ready, reason }) => !ready && /no space|room|disk/i.test(reason),
+      )
+      expect(server.child.exitCode).toBeNull()
+      letGo()
+      await server.until<{ ready: boolean }>('/ready', ({ ready }) => ready)
+      await server.until<{ alerts: unknown[] }>('/api/v1/alerts', ({ alerts }) => alerts.length > 0)
+      while ((await server.metric('bailiwick_spool_messages')) > 0) await sleep(50)
+      expect(await server.end()).toEqual([0, null])
+      expect(await rowsOf(path.join(disk, 'data', 'store'))).toEqual(
+        await rowsOf(await replayed(inbox, story('agents'))),
+      )
+    } finally {
+      for (const { child } of servers) child.kill('SIGKILL')
+      await unmountSmall(disk)
+    }
+  },
+)
