@@ -129,7 +129,17 @@ async function run(net: LiveNet, traffic: string): Promise<void> {
     const began = performance.now()
     const generator = new MeasuredProcess(
       net.asAgent([
-        ...['tcpreplay', '-q', '-K', '-i', net.agentInterface, `--loop=${SECONDS}`],
+        ...[
+          'nice',
+          '-n',
+          '-10',
+          'tcpreplay',
+          '-q',
+          '-K',
+          '-i',
+          net.agentInterface,
+          `--loop=${SECONDS}`,
+        ],
         ...[`--pps=${PACKETS}`, `--pps-multi=${TOGETHER}`, traffic],
       ]),
     )

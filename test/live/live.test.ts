@@ -1,7 +1,9 @@
 // Live capture with real packets on the loopback: flows come while they are open; whoever captures has no right but
 // that; what ends it is told, and what nobody saw is counted.
 
+import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { BACKENDS } from '../../src/live/live.ts'
@@ -82,6 +84,11 @@ describe.skipIf(!CAPTURES)('packets on the loopback', () => {
       const socket = connect(port, '127.0.0.1')
       await sleep(1500)
       expect(live.readiness().ready).toBe(true)
+      const page = readFileSync(path.join(import.meta.dirname, '../../docs/live.md'), 'utf8')
+      const shown = page.slice(page.indexOf('`/metrics` shows'), page.indexOf('with the prefix'))
+      const names = [...shown.matchAll(/`(capture_\w+)`/g)].map((match) => match[1])
+      expect(live.samples().map(({ name }) => name)).toEqual(expect.arrayContaining(names))
+      expect(names).toHaveLength(live.samples().length)
       for (const { pid } of captureProcesses()) process.kill(pid, 'SIGKILL')
       await until(() => statesOf(seen).includes('lost'), 'that it is lost')
       expect(live.readiness()).toMatchObject({
