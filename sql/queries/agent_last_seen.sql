@@ -16,21 +16,29 @@ theirs AS (
   FROM judgements
   WHERE agent = {agent:String} AND (chunk_id, ruling) IN (SELECT chunk_id, ruling FROM fresh)
 ),
+-- Where to look for holes: chunks are stored in about the order of their numbers, so what came before these is there.
+begins AS (
+  SELECT origin, min(seq) AS first
+  FROM chunks
+  WHERE state = 'complete'
+    AND sensor = {sensor:String}
+    AND stored_at >= fromUnixTimestamp64Micro({recent:Int64}, 'UTC')
+  GROUP BY origin
+),
 -- A chunk that was split is there when its pieces are: '' weighs 2^16, '0' and '1' half of that, and so on.
 settled AS (
   SELECT origin, seq
   FROM (
-    SELECT origin, seq, piece
-    FROM chunks
-    WHERE state = 'complete'
-      AND sensor = {sensor:String}
-      AND stored_at >= fromUnixTimestamp64Micro({recent:Int64}, 'UTC')
+    SELECT c.origin AS origin, c.seq AS seq, c.piece AS piece
+    FROM chunks AS c
+    INNER JOIN begins ON begins.origin = c.origin
+    WHERE c.state = 'complete' AND c.sensor = {sensor:String} AND c.seq >= begins.first
     GROUP BY origin, seq, piece
     UNION DISTINCT
-    SELECT origin, seq, piece
-    FROM dead_letters
-    WHERE sensor = {sensor:String}
-      AND died_at >= fromUnixTimestamp64Micro({recent:Int64}, 'UTC')
+    SELECT d.origin AS origin, d.seq AS seq, d.piece AS piece
+    FROM dead_letters AS d
+    INNER JOIN begins ON begins.origin = d.origin
+    WHERE d.sensor = {sensor:String} AND d.seq >= begins.first
   )
   GROUP BY origin, seq
   HAVING sum(bitShiftRight(toUInt64(65536), length(piece))) >= 65536
@@ -41,6 +49,7 @@ whole AS (
     origin,
     arraySort(groupArray(seq)) AS seqs,
     arrayFirstIndex((one, at) -> one != seqs[1] + at - 1, seqs, arrayEnumerate(seqs)) AS broken,
+    seqs[1] AS first,
     if(broken = 0, seqs[-1], seqs[broken - 1]) AS last
   FROM settled
   GROUP BY origin
@@ -51,8 +60,7 @@ told_chunks AS (
   INNER JOIN whole ON whole.origin = c.origin
   WHERE c.state = 'complete'
     AND c.sensor = {sensor:String}
-    AND c.stored_at >= fromUnixTimestamp64Micro({recent:Int64}, 'UTC')
-    AND c.seq <= whole.last
+    AND c.seq BETWEEN whole.first AND whole.last
 )
 SELECT
   (

@@ -82,7 +82,7 @@ export class AlertConsumer implements Observed {
         await claim.commit(batch.at(-1)!.offset + 1n)
       } catch (error) {
         // Whoever has the partition now takes them again, and that changes nothing.
-        if (error instanceof ClaimLost || claim.lost.aborted) return
+        if (error instanceof ClaimLost || claim.lost.aborted || this.#parts.signal.aborted) return
         throw error
       }
     }

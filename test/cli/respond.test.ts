@@ -124,9 +124,12 @@ respond:
     await findings(finding(3, 0, { ...now, agent: '', grade: 'unknown' }))
     await receiver.untilAlerts(3)
     expect([receiver.effects.size, api.calls.length]).toEqual([effects + 1, 1])
+    const questions = ['webhooks', 'alerts', 'revocations', 'deliveries/dead', 'openapi.json']
+    const answers = await Promise.all(questions.map((one) => two.ask(`/api/v1/${one}`)))
+    const metrics = await (await fetch(`${await two.address()}/metrics`)).text()
     expect(await two.end()).toEqual([0, null])
 
-    await expectNoSecret([one.text, two.text, JSON.stringify([dry, revocations])])
+    await expectNoSecret([one.text, two.text, JSON.stringify([dry, answers]), metrics])
     expect(one.text).toContain('chmod 600')
   })
 

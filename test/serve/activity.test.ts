@@ -73,4 +73,19 @@ describe('the activity of an agent', () => {
     expect((await ask('spiffe://a/x', 60)).watchedUntil).toBe(later(30) + LENGTH)
     expect((await ask('spiffe://a/x', 0, 'tap2')).watchedUntil).toBe(0)
   })
+
+  test('is known over what was stored out of order, at the beginning of what is looked at, too', async () => {
+    const nobody: SampleJudgement[] = []
+    const told = async (recent: number) => {
+      const asked = { agent: 'spiffe://a/x', sensor: 'tap1', since, recent }
+      return (await store.query('agent_last_seen', asked))[0]!.told
+    }
+    await insert('tap1/two', 1, [{ name: 'second', ts: later(200) }], nobody)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const recent = Date.now() * 1000
+    await insert('tap1/two', 0, [{ name: 'first', ts: later(180) }], nobody)
+    await insert('tap1/two', 2, [{ name: 'third', ts: later(220) }], nobody)
+    await insert('tap1/two', 4, [{ name: 'fifth', ts: later(260) }], nobody)
+    expect(await told(recent)).toBe(later(220) + LENGTH)
+  })
 })
