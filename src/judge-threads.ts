@@ -2,6 +2,7 @@
 // an exit, no answer): that is told of the chunk, another thread takes the place of the dead one, and the rest goes on.
 // Suspects are worked on one after the other by a thread of their own, so that they hold up nobody.
 
+import { availableParallelism } from 'node:os'
 import { Piscina } from 'piscina'
 import { type AnalyzeTask, type Answer, type SplitTask, WORKERS } from './threads.ts'
 
@@ -28,6 +29,14 @@ const TASKS_A_THREAD = 3
 const ANSWER_MILLIS = 120_000
 const SUSPECT_MILLIS = 15_000
 const HEAP_MEGABYTES = 768
+
+/**
+ * Threads where nobody says how many: as many as there are processors but one, which the main thread keeps busy. Each
+ * thread compiles and learns everything for itself.
+ */
+export function usualThreads(): number {
+  return Math.max(1, availableParallelism() - 1)
+}
 
 /** The thread that worked on a task is gone, or was ended because it gave no answer. */
 export class ThreadDied extends Error {

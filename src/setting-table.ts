@@ -198,7 +198,7 @@ export const SETTINGS = {
   ),
   'worker.threads': setting(
     whole(1, 256),
-    'threads that judge; without it as many as there are processors',
+    'threads that judge; without it as many as there are processors but one',
     { flag: '--threads <number>' },
   ),
   'worker.in_flight_bytes': setting(

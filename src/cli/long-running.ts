@@ -2,6 +2,7 @@
 // a function; here it is told when to stop, and here its errors become an exit code.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
 import { HealthServer } from '../api/health.ts'
 import { ListenError } from '../api/listening.ts'
 import { armFailpoints } from '../failpoint.ts'
@@ -17,6 +18,12 @@ import { packageVersion } from './version.ts'
 
 export { type Running, untilReached } from '../serve/running.ts'
 
+/**
+ * How much the heap may grow between two full collections, in percent of what is alive. Chunks lie outside of the heap
+ * and count as its growth, so that by V8's own reckoning a few dozen of them are a collection.
+ */
+const HEAP_GROWING_PERCENT = 400
+
 /** The work was told to end, and has not: it is ended. Longer than any bounded drain, shorter than a supervisor waits. */
 const END_MILLIS = 60_000
 
@@ -30,6 +37,7 @@ export async function runLongRunning(
   settings: Settings,
   work: (running: Running) => Promise<void>,
 ): Promise<void> {
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`)
   const terminal = parts.terminal()
   const log = openLog(terminal.err.stream, {
     level: terminal.quiet ? 'error' : terminal.verbose ? 'debug' : 'info',

@@ -1,6 +1,5 @@
 // `bailiwick worker`: takes chunks from Kafka, judges them, stores them, each once. Any number of them share the work.
 
-import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { startAuditor } from '../audit.ts'
@@ -8,7 +7,7 @@ import { ALERT_STREAM, CHUNK_STREAM, type Claim, DEAD_STREAM } from '../bus/bus.
 import { KafkaSink } from '../bus/kafka-sink.ts'
 import { KafkaSource } from '../bus/kafka-source.ts'
 import { checkTopic } from '../bus/kafka-topics.ts'
-import { JudgeThreads } from '../judge-threads.ts'
+import { JudgeThreads, usualThreads } from '../judge-threads.ts'
 import { encodeFindings } from '../respond/finding.ts'
 import { AgentRegistry } from '../serve/agent-registry.ts'
 import type { Settings } from '../settings.ts'
@@ -91,7 +90,7 @@ async function openParts(
   const losses = new StreamLosses(log)
   const target = targetOf(settings)
   const store = await opened(() => openedStore(target))
-  const count = settings.worker.threads ?? availableParallelism()
+  const count = settings.worker.threads ?? usualThreads()
   const threads = await opened(() => JudgeThreads.open({ threads: count }))
   const dead = await opened(async () => {
     // Better to know now than with the first dead letter.

@@ -1,8 +1,7 @@
 // The worker of a server: the same loop that takes chunks from Kafka, between the spool and the store.
 
-import { availableParallelism } from 'node:os'
 import type { ChunkHeader } from '../chunk-header.ts'
-import { JudgeThreads } from '../judge-threads.ts'
+import { JudgeThreads, usualThreads } from '../judge-threads.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS } from '../work/worker.ts'
 import type { AgentRegistry } from './agent-registry.ts'
@@ -56,7 +55,7 @@ export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
   const dead = await DeadJournal.open(directory.paths.dead, { log, tell: losses.tell })
   observe(dead)
   const threads = await JudgeThreads.open({
-    threads: parts.settings.worker.threads ?? availableParallelism(),
+    threads: parts.settings.worker.threads ?? usualThreads(),
     promptThreads: parts.settings.live.interfaces.length > 0 ? 1 : 0,
   })
   const stop = new AbortController()
