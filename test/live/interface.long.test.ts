@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { BACKENDS } from '../../src/live/live.ts'
 import { Network } from './network.ts'
 import { captureProcesses } from './processes.ts'
-import { CAPTURES } from './right.ts'
+import { NAMESPACES } from './right.ts'
 import { Servers } from './servers.ts'
 import { comesBack, nobodyTakes, offForAMoment } from './stories.ts'
 
@@ -27,7 +27,7 @@ function newNetwork(): Network {
   return network
 }
 
-describe.skipIf(!CAPTURES).each(BACKENDS)('captured by %s', (backend) => {
+describe.skipIf(!NAMESPACES).each(BACKENDS)('captured by %s', (backend) => {
   test('an interface that is removed and comes back, is switched off and on', () =>
     comesBack(backend, newNetwork(), servers))
 

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { LiveEvent } from '../../src/live/live.ts'
 import { Network } from './network.ts'
 import { captureProcesses } from './processes.ts'
-import { CAPTURES } from './right.ts'
+import { NAMESPACES } from './right.ts'
 import { Servers } from './servers.ts'
 import { comesBack, expectNothingElseLost, talk, whole } from './stories.ts'
 import { capture, chunksOf, coverageOf, flowsOf, statesOf, until } from './watching.ts'
@@ -29,7 +29,7 @@ function newNetwork(): Network {
   return network
 }
 
-describe.skipIf(!CAPTURES)('an interface', () => {
+describe.skipIf(!NAMESPACES)('an interface', () => {
   test('that goes and comes back is captured on again, and the gaps are rows', () =>
     comesBack('pcap', newNetwork(), servers))
 
@@ -80,7 +80,7 @@ describe.skipIf(!CAPTURES)('an interface', () => {
   })
 })
 
-describe.skipIf(!CAPTURES)('more than can be taken', () => {
+describe.skipIf(!NAMESPACES)('more than can be taken', () => {
   test('a process that stands still: what its ring cannot keep is counted, the rest comes', async () => {
     const network = newNetwork()
     const events = await capture(

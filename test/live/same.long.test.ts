@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BACKENDS } from '../../src/live/live.ts'
 import { Network } from './network.ts'
 import { captureProcesses } from './processes.ts'
-import { CAPTURES } from './right.ts'
+import { NAMESPACES } from './right.ts'
 import { Servers } from './servers.ts'
 import { capture, chunksOf, chunksOfFile, flowsOf } from './watching.ts'
 
@@ -31,7 +31,7 @@ async function standStill(millis: number): Promise<void> {
   process.kill(reader!.pid, 'SIGCONT')
 }
 
-describe.skipIf(!CAPTURES).each(BACKENDS)('captured by %s', (backend) => {
+describe.skipIf(!NAMESPACES).each(BACKENDS)('captured by %s', (backend) => {
   test('flows that time ends, and a reader that stands still, change nothing', async () => {
     const network = new Network()
     const where = path.join(directory, backend)
