@@ -461,7 +461,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'src/serve/working.ts': 'test/e2e/serve.test.ts',
   'src/serve/capturing.ts': 'test/e2e/serve.test.ts',
   'src/serve/late-store.ts': 'test/e2e/serve.test.ts',
-  'src/serve/data-directory.ts': 'test/e2e/serve.test.ts',
   'src/serve/running.ts': 'test/cli/long-running.test.ts',
   'src/serve/sensing.ts': 'test/cli/long-process.test.ts',
   // What is always on, with what is asked once.

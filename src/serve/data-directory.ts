@@ -9,7 +9,7 @@
 //   dead/               bytes of what could not be worked on
 
 import { readFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { BusError } from '../bus/bus.ts'
 import { errorCode } from '../bus/disk.ts'
@@ -61,8 +61,7 @@ export class DataDirectory {
   static async hold(directory: string, onLost: () => void): Promise<DataDirectory> {
     const paths = dataPaths(directory)
     try {
-      for (const one of [paths.root, paths.spool, paths.dead])
-        await mkdir(one, { recursive: true, mode: 0o700 })
+      for (const one of [paths.root, paths.spool, paths.dead]) await makeDirectory(one)
       const held = new DataDirectory(paths, await lockDirectory(paths.root, onLost))
       // Left by a process that was killed.
       await rm(paths.note, { force: true })
@@ -105,6 +104,26 @@ export class DataDirectory {
     if (this.#noted) await rm(this.paths.note, { force: true })
     await this.#lock.release()
   }
+}
+
+/**
+ * Makes a directory, and those above it that are not there. By steps, because Node's own way tries for ever where a
+ * file system refuses with ENOENT what it could not make anyway, as /proc does.
+ */
+async function makeDirectory(directory: string): Promise<void> {
+  if (await isDirectory(directory)) return
+  const above = path.dirname(directory)
+  if (above !== directory) await makeDirectory(above)
+  try {
+    await mkdir(directory, { mode: 0o700 })
+  } catch (error) {
+    // Somebody else made it meanwhile.
+    if (!(await isDirectory(directory))) throw error
+  }
+}
+
+async function isDirectory(name: string): Promise<boolean> {
+  return (await stat(name).catch(() => undefined))?.isDirectory() === true
 }
 
 /** What `serve.json` of a directory says; undefined if there is none that can be read. The process may be gone. */
