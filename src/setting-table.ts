@@ -279,7 +279,7 @@ export const SETTINGS = {
   ),
   listen: setting(
     listen,
-    'where /health, /ready and /metrics answer; nowhere unless said. A port alone is on loopback',
+    'where /health, /ready and /metrics answer; nowhere unless said, but serve, respond and api at ports of their own. A port alone is on loopback',
     { flag: '--listen <host:port>' },
   ),
 } as const
