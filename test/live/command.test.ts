@@ -3,18 +3,19 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mayRead } from '../../src/live/privileges.ts'
 import { Network } from './network.ts'
-import { captureProcesses } from './processes.ts'
+import { captureProcesses, statusOf } from './processes.ts'
 import { CAPTURES, NAMESPACES } from './right.ts'
 import { until } from './watching.ts'
 
-const MAIN = path.join(import.meta.dirname, '../../dist/src/cli/main.js')
+const ROOT = path.join(import.meta.dirname, '../..')
+const MAIN = path.join(ROOT, 'dist/src/cli/main.js')
 const NOBODY = { uid: 65534, gid: 65534 }
 const AS_NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups', '--']
 
@@ -47,8 +48,14 @@ class Command {
   readonly child: ChildProcess
   readonly #ended: Promise<number | string>
 
-  constructor(args: readonly string[], env: Record<string, string> = {}, before: string[] = []) {
-    const line = [...before, process.execPath, MAIN, ...args]
+  /** @param before what the command is run by @param main the program, if not where it is built */
+  constructor(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    before: string[] = [],
+    main = MAIN,
+  ) {
+    const line = [...before, process.execPath, main, ...args]
     this.child = spawn(line[0]!, line.slice(1), {
       env: { PATH: process.env.PATH, HOME: scratch, COLUMNS: '500', ...env },
       cwd: tmpdir(),
@@ -154,6 +161,29 @@ describe.skipIf(!CAPTURES)('bailiwick flows --live', () => {
       }
     }
     await until(() => !left.some(alive), 'the end of what it started')
+  })
+
+  test('gives up every right where nobody else may read the program', async () => {
+    const closed = path.join(scratch, 'closed')
+    mkdirSync(closed, { mode: 0o700 })
+    for (const name of ['dist/src', 'dist/workers', 'package.json', 'data'])
+      cpSync(path.join(ROOT, name), path.join(closed, name), { recursive: true })
+    symlinkSync(path.join(ROOT, 'node_modules'), path.join(closed, 'node_modules'))
+    const main = path.join(closed, 'dist/src/cli/main.js')
+    const flows = new Command(['flows', '--live', 'lo'], {}, [], main)
+    await until(() => /capturing .* as uid 65534 without any capability/.test(flows.err), 'capture')
+    const status = statusOf(captureProcesses(flows.child.pid)[0]!.pid)
+    const rights = ['Uid', 'Gid', 'Groups', 'CapEff', 'CapPrm', 'NoNewPrivs']
+    expect(rights.map((right) => status.get(right)?.trim())).toEqual([
+      '65534\t65534\t65534\t65534',
+      '65534\t65534\t65534\t65534',
+      '',
+      '0000000000000000',
+      '0000000000000000',
+      '1',
+    ])
+    flows.child.kill('SIGTERM')
+    expect(await flows.end()).toBe(0)
   })
 
   test.skipIf(!NOBODY_RUNS)('without the right to capture says so, with the cure', async () => {
