@@ -1,7 +1,7 @@
 // Which exit code an error of the rooms below is, and its words. What nobody expected is a fault of ours.
 
 import { BusError, BusFault } from '../bus/bus.ts'
-import { AuditBroken } from '../respond/audit-log.ts'
+import { AuditBroken, AuditWaits } from '../respond/audit-log.ts'
 import { SecretError } from '../respond/secret.ts'
 import { StoreError, StoreInconsistentError, StoreTargetError } from '../store/store-error.ts'
 import { CommandError, type ExitCause } from './exit.ts'
@@ -16,6 +16,8 @@ export function errorCause(error: unknown): ExitCause & { fault: boolean } {
   if (error instanceof CommandError) return known(error.code)
   // A person has to look: starting again mends neither.
   if (error instanceof SecretError || error instanceof AuditBroken) return known(2)
+  // Room on the disk comes back.
+  if (error instanceof AuditWaits) return known(4)
   // The disk refused: the operator mends it, a new process reads what is left.
   if (error instanceof BusFault) return known(70)
   if (error instanceof BusError) return known(4)
