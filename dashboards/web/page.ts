@@ -14,6 +14,7 @@ import {
 } from './server.ts'
 import { readStream, type StreamMessage, type StreamState } from './stream.ts'
 import { initTheme } from './theme.ts'
+import { Watch } from './watch.ts'
 import { byId, count, element, localTime } from './words.ts'
 
 const PAGE_ROWS = 100
@@ -32,6 +33,7 @@ const token = byId('token', HTMLInputElement)
 
 const board = new Board(byId('alerts', HTMLOListElement), showNumbers)
 const decisions = new Decisions(({ alert_id, id, state }) => board.revocation(alert_id, id, state))
+const watch = new Watch(({ revocations }) => decisions.replace(revocations))
 let session = new AbortController()
 let next: string | null = null
 let queue: StreamMessage[] = []
@@ -67,14 +69,22 @@ function showState(state: StreamState): void {
 }
 
 function take(message: StreamMessage): void {
-  if (message.event === 'hello') void reload(false)
-  else if (message.event === 'gap') void reload(true)
+  if (message.event === 'hello' || message.event === 'gap') {
+    watch.stream = ''
+    void reload(message.event === 'gap')
+  } else if (message.event === 'notice') notice(message.data.notice)
   else {
     if (queue.length === 0) setTimeout(paint, PAINT_MILLIS)
     queue.push(message)
     // The list, when it comes, has the older ones.
     if (queue.length > QUEUE_MAX) queue.splice(0, queue.length - QUEUE_MAX)
   }
+}
+
+/** What the server says of its own source of alerts. */
+function notice(said: unknown): void {
+  const { kind, state, words } = (said ?? {}) as Record<string, unknown>
+  if (kind === 'stream') watch.stream = state === 'lost' ? String(words) : ''
 }
 
 function paint(): void {
@@ -157,6 +167,7 @@ async function signedIn(): Promise<void> {
   try {
     const { name, role } = await ask<{ name: string; role: string }>('me')
     decisions.role = role
+    watch.mayDecide = role === 'approver' || role === 'admin'
     byId('sign-out', HTMLButtonElement).title = `Signed in as ${name} (${role})`
   } catch (error) {
     if (error instanceof ServerError && error.status === 401)
@@ -165,6 +176,8 @@ async function signedIn(): Promise<void> {
   session = new AbortController()
   byId('sign-in', HTMLElement).hidden = true
   byId('board', HTMLElement).hidden = false
+  byId('watch', HTMLElement).hidden = false
+  watch.start()
   byId('tools', HTMLElement).hidden = false
   void readStream(take, showState, session.signal)
 }
@@ -180,6 +193,8 @@ function signedOut(words = ''): void {
   byId('connection-words', HTMLElement).replaceChildren('not connected')
   byId('sign-in', HTMLElement).hidden = false
   byId('board', HTMLElement).hidden = true
+  byId('watch', HTMLElement).hidden = true
+  watch.stop()
   byId('tools', HTMLElement).hidden = true
   byId('token-problem', HTMLElement).replaceChildren(words)
   token.value = ''
@@ -206,6 +221,7 @@ const KEYS: Readonly<Record<string, () => void>> = {
   k: () => board.move(-1),
   p: togglePause,
   n: showFresh,
+  s: () => document.querySelector<HTMLButtonElement>('#watch-line button')?.focus(),
   '?': () => help.showModal(),
 }
 

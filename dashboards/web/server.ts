@@ -87,6 +87,71 @@ export interface Revocation {
   detail: string | null
 }
 
+/** How the process gets on; asked without a token. */
+export interface Ready {
+  ready: boolean
+  reason: string
+  warning?: string
+}
+
+export interface Agents {
+  loaded_at: string
+  problem: string | null
+  agents: {
+    id: string
+    owner: string
+    purpose: string
+    state: string
+    scope_version: string
+    scope_expires: string | null
+    judgements: number
+    out_of_scope: number
+    findings: number
+    last_seen: string | null
+  }[]
+}
+
+export interface Coverage {
+  sensor: string
+  vantage: string
+  source_kind: string
+  metric: string
+  loss: boolean
+  meaning: string
+  last: string
+  value: number
+}
+
+export interface Webhook {
+  name: string
+  target: string
+  state: string
+  queued: number
+  dead: number
+  delivered: number
+  last_delivered_at: string | null
+  last_error: string | null
+}
+
+export interface DeadDelivery {
+  id: string
+  endpoint: string
+  alerts: string[]
+  attempts: number
+  last_error: string
+  died_at: string
+}
+
+/** Revocations, and whether this process decides about them at all. */
+export interface Revocations {
+  killed: boolean
+  here: boolean
+  revocations: Revocation[]
+}
+
+/** What was seen and lost is counted over so long. */
+export const COVERAGE_MINUTES = 60
+
 /** The server said no; `status` 0 if it said nothing. */
 export class ServerError extends Error {
   readonly status: number
@@ -125,6 +190,21 @@ export function bearer(): string {
 }
 
 const ANSWER_MILLIS = 30_000
+
+/** Whether the process gets on. Its 503 is an answer. @throws ServerError */
+export async function askReady(): Promise<Ready> {
+  try {
+    const answer = await fetch('/ready', {
+      cache: 'no-store',
+      credentials: 'omit',
+      redirect: 'error',
+      signal: AbortSignal.timeout(ANSWER_MILLIS),
+    })
+    return (await answer.json()) as Ready
+  } catch {
+    throw new ServerError(0, 'the server does not answer')
+  }
+}
 
 /** Asks, or tells if there is a body. @throws ServerError */
 export async function ask<T>(path: string, body?: Record<string, unknown>): Promise<T> {

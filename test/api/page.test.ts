@@ -2,14 +2,16 @@
 
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { DeskAlert } from '../../src/api/parts.ts'
+import type { AgentsView, DeskAlert } from '../../src/api/parts.ts'
 import { HOSTILE } from '../cli/heard.ts'
+import { judged, sampleChunk } from '../store/samples.ts'
 import { browserAvailable, type Looked, openBrowser, openTab, shoot } from './browser.ts'
-import { alertId, deskAlert, TestDesk, TestRevocations, waiting } from './desk.ts'
+import { alertId, deskAlert, TestDesk, TestRevocations, TestWebhooks, waiting } from './desk.ts'
 import { fillScene } from './scene.ts'
-import { openWorld, type World } from './world.ts'
+import { AGENTS, openWorld, type World } from './world.ts'
 
 /** Runs in the page. */
 const UNREADABLE = readFileSync(path.join(import.meta.dirname, 'unreadable.mjs'), 'utf8')
@@ -19,6 +21,8 @@ let browser: Browser
 let world: World
 let desk: TestDesk
 let revocations: TestRevocations
+let webhooks: TestWebhooks
+let agents: AgentsView
 let looked: Looked | undefined
 
 beforeAll(async () => {
@@ -28,7 +32,10 @@ afterAll(() => browser?.close())
 beforeEach(async () => {
   desk = new TestDesk()
   revocations = new TestRevocations()
-  world = await openWorld({}, { responder: desk, revocations })
+  agents = AGENTS
+  webhooks = new TestWebhooks()
+  const parts = { responder: desk, revocations, webhooks, agents: () => agents }
+  world = await openWorld({}, parts)
 })
 afterEach(async () => {
   const { complaints = [], strangers = [] } = looked ?? {}
@@ -55,6 +62,26 @@ function raise(name: string, more: Partial<DeskAlert> = {}): DeskAlert {
   return alert
 }
 
+/** A minute of a live capture in which packets were dropped. */
+const lossySlice = (at: number) => {
+  const flows = [{ name: 'seen', ts: at }]
+  const covers = [
+    { metric: 'capture_received', value: 500_000, at },
+    { metric: 'capture_dropped', value: 1234, at },
+  ]
+  const chunk = sampleChunk({ origin: 'tap1/lossy', flows, covers })
+  return { key: 'tap1/lossy:0-0', chunks: [judged(chunk, [])] }
+}
+
+/** Raises an alert for each name, a few at a time, as they come in life. */
+async function storm(names: readonly string[], before: string): Promise<void> {
+  for (const [at, name] of names.entries()) {
+    const destination = `${name.replace(' ', '-')}.example`
+    raise(`${before}${name}`, { sentence: `${before}${name} left its scope`, destination })
+    if (at % 50 === 49) await sleep(20)
+  }
+}
+
 const rows = (page: Looked['page']) => page.locator('#alerts > li:visible')
 
 describe.skipIf(!there)('the page', () => {
@@ -65,6 +92,7 @@ describe.skipIf(!there)('the page', () => {
     expect(page.url()).toBe(`${world.api.address}/`)
     expect(await page.evaluate('[localStorage.length, document.cookie]')).toEqual([0, ''])
     await page.getByText('No alerts.').waitFor()
+    await shoot(page, 'empty')
     raise('first', { sentence: 'invoice-reader reached paste.example.net' })
     await page.getByRole('button', { name: 'invoice-reader reached paste.example.net' }).waitFor()
     raise('second', { sentence: 'invoice-reader reached files.example.org', score: 55 })
@@ -81,6 +109,61 @@ describe.skipIf(!there)('the page', () => {
     })
     await page.getByText('siem delivered after 2 tries').waitFor()
     expect(await page.evaluate('performance.timeOrigin')).toBe(opened)
+  })
+
+  test('says what is lost, which change of the agents is not used, and what waits', async () => {
+    agents = { ...AGENTS, problem: 'agents/invoice.yaml:7:3: unknown key `hots`' }
+    desk.letters.push({
+      id: 'msg_1',
+      endpoint: 'siem',
+      alerts: [],
+      attempts: 10,
+      diedAt: Date.now(),
+    })
+    webhooks.views.push({
+      ...{ name: 'siem', target: 'https://siem.example', state: 'held', queued: 12 },
+      ...{ dead: 1, delivered: 400, lastError: 'it answers 500' },
+    })
+    const late = {
+      samples: () => [],
+      readiness: () => ({ ready: false, reason: 'the disk is full' }),
+    }
+    world.observed.add(late)
+    await world.store.insertSlice(lossySlice((Date.now() - 60_000) * 1000))
+    revocations.views.push({ ...waiting('rev_1', alertId('x')), state: 'failed' })
+    const page = await open()
+    const part = (name: string) => page.locator('.watched', { hasText: name })
+    await part('not ready: the disk is full').waitFor()
+    await part('1,234 packets dropped in 60 min').waitFor()
+    await part('the last change is not used').waitFor()
+    await part('siem held, 12 wait').waitFor()
+    await part('1 failed').waitFor()
+    // By the keyboard: to the line, along it, open.
+    await page.keyboard.press('s')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByText('packets that the kernel dropped').waitFor()
+    await shoot(page, 'watch-coverage')
+    await part('Agents').click()
+    await page.getByText('unknown key `hots`').waitFor()
+    await shoot(page, 'watch-agents')
+    await part('Webhooks').click()
+    await page.getByRole('button', { name: 'Send again' }).click()
+    await expect.poll(() => desk.redriven).toEqual(['msg_1'])
+    await shoot(page, 'watch-webhooks')
+    await part('Revoking').click()
+    await page.getByRole('button', { name: 'Stop all revoking' }).click()
+    await part('all stopped').waitFor()
+    expect(revocations.killed()).toBe(true)
+    await shoot(page, 'watch-revoking')
+    // And when all is well again, that is said.
+    world.observed.delete(late)
+    agents = AGENTS
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await part('ready').waitFor()
+    await part('1 known').waitFor()
+    // A 503 of /ready is an answer, which the browser complains of all the same.
+    expect(looked!.complaints.splice(0).every((one) => one.includes('503'))).toBe(true)
   })
 
   test('holds back what is new while it is paused, filters, and obeys keys', async () => {
@@ -116,6 +199,7 @@ describe.skipIf(!there)('the page', () => {
     const port = Number(new URL(world.api.address).port)
     await world.api.close()
     await page.locator('#connection[data-state=lost]').waitFor()
+    await shoot(page, 'lost')
     desk.held.unshift(deskAlert('missed', { sentence: 'raised meanwhile' }))
     await world.restart(port)
     await page.getByRole('button', { name: 'raised meanwhile' }).waitFor()
@@ -147,6 +231,14 @@ describe.skipIf(!there)('the page', () => {
   test('makes nothing of hostile text but text', async () => {
     const markup = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
     const texts = [...HOSTILE, markup, 'javascript:alert(1)', '{{7*7}}', '&lt;b&gt;']
+    const [known] = AGENTS.agents
+    const named = texts.map((text) => ({ ...known!, id: text, owner: text, scopeVersion: text }))
+    agents = { ...AGENTS, problem: markup, agents: named }
+    const bad = { name: markup, target: markup, state: 'working' as const, queued: 0, dead: 0 }
+    webhooks.views.push({ ...bad, delivered: 0, lastError: markup })
+    desk.letters.push({ id: 'm', endpoint: markup, alerts: [], attempts: 1, lastError: markup })
+    const view = { ...waiting('rev_1', alertId('hostile0')), agent: markup, sentence: markup }
+    revocations.views.push({ ...view, detail: markup, decidedBy: markup })
     const page = await open()
     for (const [at, text] of texts.entries())
       raise(`hostile${at}`, {
@@ -159,18 +251,49 @@ describe.skipIf(!there)('the page', () => {
     await expect.poll(() => rows(page).count()).toBe(texts.length)
     await rows(page).first().locator('.open').click()
     await page.getByText('Not stored yet').waitFor()
-    expect(await page.locator('#alerts img, #alerts script, #alerts b, #alerts a').count()).toBe(0)
+    for (const part of ['Server', 'Seen', 'Agents', 'Webhooks', 'Revoking']) {
+      await page.locator('.watched', { hasText: part }).click()
+      const made = 'main img, main script, main b, main a'
+      expect(await page.locator(made).count(), part).toBe(0)
+    }
     expect(await page.title()).toBe('Bailiwick: alerts')
     const shown = (await page.locator('#alerts').textContent()) ?? ''
     expect(shown).toContain(markup)
     expect(shown).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e]/)
   })
 
-  test('keeps a bounded number of rows', async () => {
+  test('keeps a bounded number of rows in a storm, and answers to whoever works', async () => {
     const page = await open()
-    for (let at = 0; at < 900; at++) raise(`storm${at}`, { sentence: `storm ${at}` })
-    await page.getByRole('button', { name: 'storm 899' }).waitFor()
+    const names = Array.from({ length: 1000 }, (_, at) => `storm ${at}`)
+    await storm(names, '')
+    await page.getByRole('button', { name: 'storm 999 ' }).waitFor()
     await expect.poll(() => page.locator('#alerts > li').count()).toBe(500)
+    await shoot(page, 'storm')
+    // What is open is not taken away by what comes.
+    await rows(page).nth(10).locator('.open').click()
+    await page.getByText('Not stored yet').waitFor()
+    const open10 = await rows(page).nth(10).locator('.open').textContent()
+    await storm(names, 'again ')
+    await page.getByRole('button', { name: 'again storm 999 ' }).waitFor()
+    await expect.poll(() => page.locator('#alerts > li').count()).toBe(500)
+    await page.getByRole('button', { name: open10 ?? '', exact: true }).waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('storm-998')
+    await expect.poll(() => page.locator('#shown').textContent()).toMatch(/^0 of|^1 of/)
+    const heap = await page.evaluate('performance.memory.usedJSHeapSize')
+    expect(heap).toBeLessThan(100 * 1024 * 1024)
+  })
+
+  test('rejects a revocation with a reason, and shows what became of it', async () => {
+    raise('bad')
+    const view = waiting('rev_1', alertId('bad'))
+    revocations.views.push(view)
+    const page = await open()
+    await page.getByRole('button', { name: 'Reject…' }).click()
+    await page.getByLabel('Why not?').fill('a planned test')
+    await page.getByRole('button', { name: 'Reject it' }).click()
+    await page.locator('#decisions').waitFor({ state: 'hidden' })
+    expect(revocations.decided).toEqual([expect.stringMatching(/^rejected rev_1 by first/)])
   })
 
   test('asks for a token, and says when it is not taken', async () => {
