@@ -95,6 +95,7 @@ const RANKS: readonly (readonly string[])[] = [
   [
     'snapshot.ts',
     'address-facts.ts',
+    'coverage-words.ts',
     'judge-bench.ts',
     'judge.ts',
     'judgement-book.ts',
@@ -468,6 +469,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   // Shapes alone.
   'src/telemetry.ts': 'test/tidy.test.ts',
   'src/respond/revoke-desk.ts': 'test/api/api.test.ts',
+  // In the report.
+  'src/coverage-words.ts': 'test/cli/report-text.test.ts',
   // What a chunk says of itself, with the chunk.
   'src/chunk-header.ts': 'test/chunk.test.ts',
   // With the commands that need it.

@@ -8,6 +8,8 @@ import { AnyHeaders, type Routes, whole } from './shapes.ts'
 import type { StoreLane } from './store-lane.ts'
 
 const DAY = 86_400_000_000
+/** When an agent was last heard of is exact if it lies in it, else it is the beginning of an hour. */
+const RECENT = 600_000_000
 const AGENTS_MAX = 10_000
 
 const AgentShown = z
@@ -53,7 +55,7 @@ export function addAgentRoutes(server: Routes, lane: StoreLane, { agents }: ApiP
       const now = Date.now() * 1000
       const rows = await lane.query('api_agents', {
         from: now - days * DAY,
-        recent: now - DAY,
+        recent: now - RECENT,
         limit: AGENTS_MAX,
       })
       return shown(agents(), new Map(rows.map((row) => [row.agent, row])))

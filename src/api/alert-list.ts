@@ -47,14 +47,14 @@ export const AlertDetail = z.object({
 })
 export type AlertDetail = z.infer<typeof AlertDetail>
 
-export type AlertParts = Pick<ApiParts, 'responder' | 'revocations' | 'agents'> & {
+export type AlertParts = Pick<ApiParts, 'raised' | 'revocations' | 'agents'> & {
   lane: Pick<Store, 'query'>
 }
 
 /** @throws Refusal if there is none of this id */
 export async function alertDetail(id: string, parts: AlertParts): Promise<AlertDetail> {
   const shaper = new AlertShaper(parts)
-  const raised = parts.responder?.alert(id)
+  const raised = parts.raised?.alert(id)
   const [row] = await storedAlerts(parts.lane, { limit: 1, id })
   if (raised === undefined && row === undefined) throw new Refusal(404, 'there is no such alert')
   const alert = raised === undefined ? shaper.ofStore(row!) : shaper.ofDesk(raised)
@@ -76,10 +76,10 @@ export async function alertPage(query: AlertFilters, parts: AlertParts): Promise
   const shaper = new AlertShaper(parts)
   const at = query.cursor === undefined ? undefined : keysOf(query.cursor, Cursor)
   const alerts: AlertShown[] = []
-  if (at?.[0] !== 'stored' && parts.responder !== undefined) {
+  if (at?.[0] !== 'stored' && parts.raised !== undefined) {
     let before = at?.[1]
     for (;;) {
-      const some = parts.responder.alerts({
+      const some = parts.raised.alerts({
         limit: DESK_STEP,
         ...(before === undefined ? {} : { before }),
       })
@@ -97,7 +97,7 @@ export async function alertPage(query: AlertFilters, parts: AlertParts): Promise
 
 async function fromStore(
   query: AlertFilters,
-  { lane, responder }: AlertParts,
+  { lane, raised }: AlertParts,
   shaper: AlertShaper,
   alerts: AlertShown[],
   last: { before: number; before_id: string } | undefined,
@@ -109,7 +109,7 @@ async function fromStore(
       if (alerts.length >= query.limit) return { alerts, next: nextStored(key) }
       key = { before: row.last, before_id: row.alert_id }
       // What was raised here was shown already.
-      if (responder?.alert(row.alert_id) === undefined) alerts.push(shaper.ofStore(row))
+      if (raised?.alert(row.alert_id) === undefined) alerts.push(shaper.ofStore(row))
     }
     if (rows.length < query.limit) return { alerts, next: null }
     if (alerts.length >= query.limit) break

@@ -140,7 +140,8 @@ async function addAll(
   await server.register(fastifySSE, { heartbeatInterval: HEARTBEAT_MILLIS })
   addHealthRoutes(server, settings.name, observed, metrics)
   const routes: Routes = server.withTypeProvider()
-  addAlertRoutes(routes, { ...parts, lane })
+  const raised = parts.raised ?? parts.responder
+  addAlertRoutes(routes, { ...parts, lane, ...(raised === undefined ? {} : { raised }) })
   addFlowRoutes(routes, lane)
   addAgentRoutes(routes, lane, parts)
   addDeliveryRoutes(routes, parts)

@@ -1,6 +1,7 @@
 // Judged flows, newest first, and what the sensors covered.
 
 import { z } from 'zod'
+import { isHarmless, isSeen, meaningOf } from '../coverage-words.ts'
 import { VERDICTS } from '../flow.ts'
 import { isoTime } from '../report.ts'
 import { CursorText, cursorOf, keysOf, Micros } from './cursor.ts'
@@ -31,6 +32,10 @@ const CoverageShown = z
     vantage: z.string(),
     source_kind: z.string(),
     metric: z.string(),
+    /** Whether it counts what was not seen, or was odd. */
+    loss: z.boolean(),
+    /** For people; '' if the name says it all. */
+    meaning: z.string(),
     first: z.string(),
     last: z.string(),
     value: z.int(),
@@ -102,6 +107,8 @@ export function addFlowRoutes(server: Routes, lane: StoreLane): void {
       return {
         coverage: rows.map((row) => ({
           ...row,
+          loss: row.value > 0 && !isSeen(row.metric) && !isHarmless(row.metric),
+          meaning: meaningOf(row.metric),
           first: isoTime(row.first),
           last: isoTime(row.last),
         })),

@@ -48,12 +48,16 @@ export interface DeliveryView {
   lastError?: string
 }
 
-/** What raises alerts and sends them: `Responder` of src/respond/responder.ts. */
-export interface AlertDesk {
+/** Alerts that are held in memory, before and after the store has them. */
+export interface AlertBoard {
   /** Newest first; older than the alert `before`. */
   alerts(options: { limit: number; before?: string }): readonly DeskAlert[]
   /** One that is still held. */
   alert(id: string): DeskAlert | undefined
+}
+
+/** What raises alerts and sends them: `Responder` of src/respond/responder.ts. */
+export interface AlertDesk extends AlertBoard {
   /** Newest first. */
   dead(): readonly DeadDeliveryView[]
   /** Sends a dead delivery again. @throws Error if there is none of this id */
@@ -130,6 +134,8 @@ export interface ApiParts {
   store: Pick<Store, 'query'>
   hub: LiveEvents
   responder?: AlertDesk
+  /** Where alerts are known of but not sent; the responder, if there is one. */
+  raised?: AlertBoard
   revocations?: RevocationDesk
   /** Where alerts are sent and revocations decided, if not here; for people. */
   elsewhere?: string

@@ -23,7 +23,7 @@ interface ReadBroker {
       topic: string
       partitions: { partition: number; fetchOffset: string; maxBytes: number }[]
     }[]
-  }): Promise<{ responses: { partitions: { messages: FetchedMessage[] }[] }[] }>
+  }): Promise<{ responses: { partitions: { partition: number; messages: FetchedMessage[] }[] }[] }>
 }
 
 interface ReadCluster {
@@ -115,9 +115,59 @@ export class KafkaReader {
         const offset = BigInt(message.offset)
         if (offset >= to) return
         next = offset + 1n
-        if (!message.isControlRecord) yield this.#delivery(partition, message)
+        if (!message.isControlRecord) yield deliveryOf(this.topic, partition, message)
       }
     }
+  }
+
+  /** Which broker leads which partitions, as last heard. @throws BusError if a partition has no leader now */
+  leaders(): Map<number, number[]> {
+    const found = new Map<number, number[]>()
+    for (const { partitionId, leader } of this.#cluster.findTopicPartitionMetadata(this.topic)) {
+      if (leader < 0)
+        throw new BusError('unreachable', `${this.topic} ${partitionId} has no leader now`)
+      found.set(leader, [...(found.get(leader) ?? []), partitionId])
+    }
+    return found
+  }
+
+  /** Asks anew who leads what. */
+  async refresh(): Promise<void> {
+    await this.#cluster.refreshMetadata().catch(() => {})
+  }
+
+  /**
+   * What a broker has of the partitions that it leads, as soon as it has anything, at the latest after `waitMillis`.
+   * Markers of transactions come as messages without bytes.
+   * @throws what kafkajs throws
+   */
+  async fetchFrom(
+    node: number,
+    partitions: readonly { partition: number; from: bigint }[],
+    waitMillis: number,
+  ): Promise<Delivery[]> {
+    const broker = await this.#cluster.findBroker({ nodeId: node })
+    const { responses } = await broker.fetch({
+      maxWaitTime: waitMillis,
+      minBytes: 1,
+      maxBytes: FETCH_BYTES,
+      isolationLevel: READ_COMMITTED,
+      topics: [
+        {
+          topic: this.topic,
+          partitions: partitions.map(({ partition, from }) => ({
+            partition,
+            fetchOffset: String(from),
+            maxBytes: FETCH_BYTES,
+          })),
+        },
+      ],
+    })
+    return responses.flatMap((response) =>
+      response.partitions.flatMap(({ partition, messages }) =>
+        messages.map((message) => deliveryOf(this.topic, partition, message)),
+      ),
+    )
   }
 
   async close(): Promise<void> {
@@ -153,19 +203,6 @@ export class KafkaReader {
     }
   }
 
-  #delivery(partition: number, message: FetchedMessage): Delivery {
-    const { offset, key, value, timestamp, unreadable } = message
-    return {
-      stream: this.topic,
-      partition,
-      offset: BigInt(offset),
-      key: key?.toString('utf8', 0, KEY_BYTES_MAX) ?? '',
-      bytes: value === null ? new Uint8Array(0) : new Uint8Array(value),
-      acceptedAt: Number(timestamp),
-      ...(unreadable === undefined ? {} : { unreadable }),
-    }
-  }
-
   #errorOf(error: unknown): BusError {
     const fault = busErrorOf(error, `Kafka at ${this.#settings.brokers.join(',')}`)
     if (fault.kind !== 'no_stream') return fault
@@ -174,6 +211,20 @@ export class KafkaReader {
       `there is no topic ${this.topic} at ${this.#settings.brokers.join(',')} (or it may not be seen): bailiwick topics creates ours`,
       { cause: error },
     )
+  }
+}
+
+/** A fetched message as it is handed out. */
+function deliveryOf(stream: string, partition: number, message: FetchedMessage): Delivery {
+  const { offset, key, value, timestamp, unreadable } = message
+  return {
+    stream,
+    partition,
+    offset: BigInt(offset),
+    key: key?.toString('utf8', 0, KEY_BYTES_MAX) ?? '',
+    bytes: value === null ? new Uint8Array(0) : new Uint8Array(value),
+    acceptedAt: Number(timestamp),
+    ...(unreadable === undefined ? {} : { unreadable }),
   }
 }
 

@@ -7,6 +7,7 @@ import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
 import { addAgentsCommand } from './agents.ts'
 import { addAlertsCommand } from './alerts.ts'
+import { addApiCommand } from './api.ts'
 import { addAuditCommand } from './audit.ts'
 import { addConfigCommand } from './config.ts'
 import { addDlqCommand } from './dlq.ts'
@@ -24,6 +25,7 @@ import { addScopeCommand } from './scope.ts'
 import { addSensorCommand } from './sensor.ts'
 import { addServeCommand } from './serve.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
+import { addTokensCommand } from './tokens.ts'
 import { addTopicsCommand } from './topics.ts'
 import { versionText } from './version.ts'
 import { addWebhooksCommand } from './webhooks.ts'
@@ -104,12 +106,14 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
     addSensorCommand,
     addWorkerCommand,
     addRespondCommand,
+    addApiCommand,
     addFlowsCommand,
     addAlertsCommand,
     addRevokeCommand,
     addWebhooksCommand,
     addScopeCommand,
     addAgentsCommand,
+    addTokensCommand,
     addTopicsCommand,
     addMigrateCommand,
     addReconcileCommand,

@@ -284,6 +284,21 @@ test('describes itself: every route that needs a token, each with its answers', 
     }
 })
 
+test('the page may run its own scripts and talk to its own server, nothing else', async () => {
+  const answer = await fetch(world.api.address)
+  expect(answer.headers.get('content-type')).toMatch(/^text\/html/)
+  const policy = answer.headers.get('content-security-policy')?.split(/; ?/) ?? []
+  expect(policy).toEqual(
+    expect.arrayContaining([
+      ...["default-src 'none'", "script-src 'self'", "connect-src 'self'", "base-uri 'none'"],
+      ...["frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'"],
+    ]),
+  )
+  expect(policy.join()).not.toMatch(/unsafe|\*|data:/)
+  expect(answer.headers.get('x-frame-options')).toBe('DENY')
+  expect(answer.headers.get('referrer-policy')).toBe('no-referrer')
+})
+
 test('health, readiness and metrics answer without a token, at the same port', async () => {
   const bare = (path: string) => fetch(`${world.api.address}${path}`)
   expect(await (await bare('/health')).json()).toEqual({ status: 'alive', name: 'serve' })

@@ -2,6 +2,7 @@
 
 import type { AlertDesk, DeadDeliveryView, DeskAlert } from '../../src/api/parts.ts'
 import { contentUuid, formatUuid } from '../../src/hash.ts'
+import type { EndpointView } from '../../src/respond/alert-view.ts'
 import {
   type RevocationDesk,
   RevocationRefused,
@@ -69,6 +70,18 @@ export class TestDesk implements AlertDesk {
 
   async redrive(id: string): Promise<void> {
     this.redriven.push(id)
+  }
+}
+
+export class TestWebhooks {
+  readonly views: EndpointView[] = []
+
+  endpoints(): EndpointView[] {
+    return this.views
+  }
+
+  async test(): Promise<never> {
+    throw new Error('nothing is sent in these tests')
   }
 }
 

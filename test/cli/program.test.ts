@@ -66,7 +66,7 @@ describe('wrong usage', () => {
 })
 
 const IN_ORDER =
-  'replay serve sensor worker respond api flows alerts revoke webhooks scope agents topics migrate reconcile dlq inspect config audit doctor help'.split(
+  'replay serve sensor worker respond api flows alerts revoke webhooks scope agents tokens topics migrate reconcile dlq inspect config audit doctor help'.split(
     ' ',
   )
 

@@ -48,6 +48,8 @@ export interface SampleChunk {
   origin?: string
   flows: SampleFlow[]
   rejects?: { reason: string; at: number; sample: string }[]
+  /** What a live capture counted, beside the packets. */
+  covers?: readonly { metric: string; value: number; at: number }[]
   /** Chunks before this one, so that its sequence number is theirs. */
   seq?: number
 }
@@ -92,6 +94,8 @@ export function sampleChunk(sample: SampleChunk): {
   for (const flow of sample.flows) writeFlow(writer, flow)
   const from = Math.min(...sample.flows.map((flow) => flow.ts ?? MONDAY), MONDAY)
   writer.cover({ kind: 'pcap', from, to: from + DAY, metric: 'packets', value: 18 })
+  for (const { metric, value, at } of sample.covers ?? [])
+    writer.cover({ kind: 'live', from: at, to: at + 1, metric, value })
   for (const { reason, at, sample: text } of sample.rejects ?? [])
     writer.reject({ kind: 'pcap', at, unit: 'packet', reason, detail: 'cut', sample: text })
   writer.end()
