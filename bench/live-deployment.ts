@@ -8,7 +8,7 @@ import { ALERT_STREAM, CHUNK_STREAM, DEAD_STREAM } from '../src/bus/bus.ts'
 import { openEngine } from '../src/store/open-engine.ts'
 import { parseStoreTarget } from '../src/store/store-target.ts'
 import { MeasuredProcess, treeUsage, type Usage } from './measured-process.ts'
-import { Broker, MAIN, pause } from './pipeline-stage.ts'
+import { Broker, FrontStore, MAIN, pause } from './pipeline-stage.ts'
 
 /** How long it may take until everything is ready. */
 const READY_MILLIS = 60_000
@@ -86,9 +86,14 @@ export abstract class Deployment {
     return new Map([...this.processes].map(([name, { pid }]) => [name, treeUsage(pid)]))
   }
 
-  /** Ends it in good order. */
+  /** Ends it in good order; what it stored can still be read. */
   async stop(): Promise<void> {
     for (const one of this.processes.values()) await one.stop()
+  }
+
+  /** Ends everything, and what is beside it. */
+  async close(): Promise<void> {
+    await this.stop()
   }
 
   /** The agent's findings, each alert once. Call it when everything was stopped. */
@@ -154,17 +159,23 @@ export class ThroughKafka extends Deployment {
   protected readonly tokenFile: string
   readonly #sensor: string
   readonly #worker: string
-  #stopped = false
+  readonly #store: FrontStore
+  /** Processes that are no part of the program. */
+  readonly #beside = new Map<string, number>()
+  #closed = false
 
   static async start(parts: LiveParts, partitions: number): Promise<ThroughKafka> {
     const broker = await Broker.start(parts.directory)
+    let store: FrontStore | undefined
     try {
+      store = await FrontStore.start(join(parts.directory, 'store'))
       await broker.topics([CHUNK_STREAM, DEAD_STREAM, ALERT_STREAM], partitions)
       const ports = [await freePort(), await freePort(), await freePort()] as const
-      const one = new ThroughKafka(parts, broker, ports)
+      const one = new ThroughKafka(parts, broker, store, ports)
       await one.#start(ports)
       return one
     } catch (error) {
+      await store?.stop()
       await broker.stop()
       throw error
     }
@@ -173,6 +184,7 @@ export class ThroughKafka extends Deployment {
   private constructor(
     parts: LiveParts,
     broker: Broker,
+    store: FrontStore,
     [respond, sensor, worker]: readonly number[],
   ) {
     super(parts)
@@ -180,7 +192,10 @@ export class ThroughKafka extends Deployment {
     this.address = `http://127.0.0.1:${respond}`
     this.#sensor = `http://127.0.0.1:${sensor}`
     this.#worker = `http://127.0.0.1:${worker}`
-    this.storeTarget = join(parts.directory, 'store')
+    this.storeTarget = store.target
+    this.#store = store
+    this.#beside.set('store', store.process.pid)
+    this.#beside.set('broker', broker.pid)
     this.tokenFile = join(parts.directory, 'data', 'token')
   }
 
@@ -189,11 +204,9 @@ export class ThroughKafka extends Deployment {
     const kafka = ['--kafka', this.broker.address]
     const at = (port: number) => ['--listen', `127.0.0.1:${port}`]
     const data = ['--data', join(directory, 'data')]
-    this.spawn('respond', 'respond', ...kafka, ...data, ...at(respond))
-    this.spawn(
-      'worker',
-      ...['worker', '--agents', agents, '--store', this.storeTarget, ...kafka, ...at(worker)],
-    )
+    const store = ['--store', this.storeTarget]
+    this.spawn('respond', 'respond', ...store, ...kafka, ...data, ...at(respond))
+    this.spawn('worker', ...['worker', '--agents', agents, ...store, ...kafka, ...at(worker)])
     const spool = ['--spool', join(directory, 'spool')]
     this.spawn('sensor', 'sensor', '--live', name, ...spool, ...kafka, ...at(sensor))
     for (const port of [respond, sensor, worker]) await this.ready(`http://127.0.0.1:${port}`)
@@ -208,10 +221,21 @@ export class ThroughKafka extends Deployment {
     return this.metric('bailiwick_consumer_lag_messages', this.#worker)
   }
 
+  override usage(): Map<string, Usage> {
+    const all = super.usage()
+    for (const [name, pid] of this.#beside) all.set(name, treeUsage(pid))
+    return all
+  }
+
   override async stop(): Promise<void> {
-    if (this.#stopped) return
-    this.#stopped = true
     for (const name of ['sensor', 'worker', 'respond']) await this.processes.get(name)?.stop()
+  }
+
+  override async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.stop()
+    await this.#store.stop()
     await this.broker.stop()
   }
 }

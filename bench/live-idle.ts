@@ -26,7 +26,7 @@ export async function idle(
       }
     }
   } finally {
-    await deployment.stop()
+    await deployment.close()
     receiver.process.child.stdin?.end()
     await receiver.process.stop()
   }

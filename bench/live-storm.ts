@@ -61,7 +61,7 @@ export async function storm(
   } finally {
     for (const one of open) one.child.stdin?.end()
     await Promise.all(open.map((one) => one.stop()))
-    await deployment?.stop()
+    await deployment?.close()
   }
 }
 
