@@ -99,8 +99,10 @@ describe.skipIf(!available)('a sensor', () => {
       const chunks = messages.filter((one) => headerOf(one).format !== 'statement')
       const ids = chunks.map((one) => headerOf(one).id)
       expect([...new Set(ids)].sort()).toEqual((await chunkIds([STORY], `k${at}`)).sort())
-      // Only what was produced and not checkpointed may come twice.
-      if (!point.startsWith('F3')) expect(ids.length).toBe(new Set(ids).size)
+      // Only what was produced and not checkpointed may come twice: no more than was read before it died.
+      const before = Number(point.split('@')[1]) - 1
+      if (!point.startsWith('F3'))
+        expect(ids.length - new Set(ids).size).toBeLessThanOrEqual(before)
       expect(announced(messages)).toEqual(totals(chunks))
     }
   }, 90_000)
