@@ -48,7 +48,7 @@ function showNumbers({ rows, matching, held }: BoardNumbers): void {
   empty.hidden = matching > 0
   empty.replaceChildren(
     rows === 0
-      ? 'No alerts. Nothing left its scope since this store began; this page shows it when something does.'
+      ? 'No alerts. Nothing that was seen left its scope; this page shows it when something does.'
       : 'No alert holds all of these words.',
   )
   document.title = held > 0 ? `(${held}) Bailiwick: alerts` : 'Bailiwick: alerts'
@@ -57,6 +57,8 @@ function showNumbers({ rows, matching, held }: BoardNumbers): void {
 function showState(state: StreamState): void {
   const connection = byId('connection', HTMLElement)
   const words = byId('connection-words', HTMLElement)
+  // What is known of the server is as old as the connection.
+  if (connection.dataset.state !== state.state && state.state === 'lost') watch.refresh()
   connection.dataset.state = state.state
   if (state.state === 'live') words.replaceChildren('live')
   else if (state.state === 'connecting') words.replaceChildren('connecting…')

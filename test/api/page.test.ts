@@ -199,6 +199,8 @@ describe.skipIf(!there)('the page', () => {
     const port = Number(new URL(world.api.address).port)
     await world.api.close()
     await page.locator('#connection[data-state=lost]').waitFor()
+    // What was known of the server is known no more.
+    await page.locator('.watched', { hasText: 'Server' }).getByText('not known').waitFor()
     await shoot(page, 'lost')
     desk.held.unshift(deskAlert('missed', { sentence: 'raised meanwhile' }))
     await world.restart(port)
@@ -335,5 +337,12 @@ describe.skipIf(!there)('the page', () => {
     )
     expect(wider).toBeLessThanOrEqual(0)
     expect(await page.evaluate(UNREADABLE)).toEqual([])
+    // As what comes now is, too: while it is marked as new, and after.
+    raise('now', { sentence: 'raised while somebody looks on' })
+    const fresh = rows(page).first()
+    await fresh.getByText('raised while somebody looks on').waitFor()
+    expect(await page.evaluate(UNREADABLE)).toEqual([])
+    const [mine, theirs] = [await fresh.boundingBox(), await rows(page).last().boundingBox()]
+    expect([mine?.x, mine?.width]).toEqual([theirs?.x, theirs?.width])
   })
 })
