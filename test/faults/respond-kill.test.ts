@@ -17,10 +17,10 @@ test('at F8, F9 and F10, and anywhere', { timeout: 300_000 }, async () => {
     'F8_alert_outbox=kill@1',
     'F9_outbox_send=kill@1',
     'F10_send_ack=kill@1',
+    'F10_send_ack=kill@2',
     'F9_outbox_send=kill@3',
     undefined,
     'F8_alert_outbox=kill@2',
-    'F10_send_ack=kill@2',
     undefined,
   ]
   let records = 0
