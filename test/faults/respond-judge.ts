@@ -1,6 +1,6 @@
 // What must hold between findings and what came of them (I5, I6), by what the receiver noted and what stands on the disk.
 
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { type AuditRecord, checkAudit } from '../../src/respond/audit-chain.ts'
 import type { Noted, RespondArena } from './respond-arena.ts'
 import { alertOf, isBad } from './respond-findings.ts'
@@ -26,6 +26,8 @@ function altered(noted: readonly Noted[]): string[] {
 
 export function auditRecords(arena: RespondArena): AuditRecord[] {
   const records: AuditRecord[] = []
+  // Whoever dies before anything is to be recorded has none.
+  if (!existsSync(arena.auditFile)) return records
   const { broken } = checkAudit(readFileSync(arena.auditFile, 'utf8'), (one) => records.push(one))
   if (broken !== undefined) throw new Error(`audit.log:${broken.line} ${broken.problem}`)
   return records
