@@ -2,6 +2,7 @@
 // both. Findings that it has taken are durable for all of them.
 
 import path from 'node:path'
+import type { EndpointLimits } from '../respond/endpoint-limits.ts'
 import type { FindingEvent } from '../respond/finding.ts'
 import { Hub } from '../respond/hub.ts'
 import type { PlacedSecret, RespondPart, WebhookSettings } from '../respond/respond-settings.ts'
@@ -22,6 +23,8 @@ export interface ResponseParts {
   /** What is known of an agent since a time, in microseconds; by the sensor that saw it, where it matters which. */
   activity: (agent: string, sinceMicros: number, sensor: string) => Promise<Activity>
   now?: () => number
+  /** Of each webhook; those of docs/webhooks.md where undefined. */
+  limits?: EndpointLimits
 }
 
 export interface Response {
@@ -42,7 +45,7 @@ export interface Response {
  * @throws SecretError, AuditBroken · BusError `in_use` if another process has the directory · BusFault
  */
 export async function openResponse(settings: RespondPart, parts: ResponseParts): Promise<Response> {
-  const { log, version, directory, activity, now = Date.now } = parts
+  const { log, version, directory, activity, now = Date.now, limits } = parts
   const hub = new Hub(log, now)
   const secrets = new Secrets(settings, log)
   const revokers = revokersOf(settings, secrets, version, now)
@@ -54,7 +57,10 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
   // First, because it is what only one process can open; findings come to both later.
   const desk = await Responder.open(
     { directory: path.join(directory, 'respond'), ...webhooks },
-    { log, hub, version, desks: [{ take: async (events) => revocations?.take(events) }], now },
+    {
+      ...{ log, hub, version, now, ...(limits && { limits }) },
+      desks: [{ take: async (events) => revocations?.take(events) }],
+    },
   )
   try {
     revocations = await Revoking.open({

@@ -10,6 +10,7 @@ import { readFileSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { parseNetwork } from '../../dist/src/address.js'
 import { armFailpoints } from '../../dist/src/failpoint.js'
+import { ENDPOINT_LIMITS } from '../../dist/src/respond/endpoint-limits.js'
 import { REVOCATION } from '../../dist/src/respond/revoke-settings.js'
 import { openResponse } from '../../dist/src/serve/response.js'
 
@@ -33,6 +34,13 @@ const response = await openResponse(
   },
   {
     ...{ directory, version: '1' },
+    // As many tries as ever, with pauses that a test can wait for.
+    limits: {
+      ...ENDPOINT_LIMITS,
+      schedule: ENDPOINT_LIMITS.schedule.map((pause) => Math.min(pause, 400)),
+      breakMillis: [500],
+      throttleMillis: 200,
+    },
     log: (level, message, fields) =>
       writeSync(2, `${JSON.stringify({ level, message, ...fields })}\n`),
     // Sensors tell all the time, and no agent talks after it was revoked.
