@@ -32,7 +32,9 @@ async function dieOften({ fault, deaths, arm, plan = {}, after, perHour }: Death
   for (let life = 0; life < deaths; life++) {
     const failpoints = arm(life)
     await arena.open(failpoints)
-    arena.give(6 + Math.floor(random() * 60))
+    // Whoever is to die of a call has calls to make.
+    const calls = failpoints?.startsWith('F10') ?? false
+    arena.give((calls ? 90 : 6) + Math.floor(random() * 60))
     // Where there is nothing left to call, nobody dies of it.
     await arena.dies(failpoints === undefined ? random() * 900 : 5000)
     after?.(life)
