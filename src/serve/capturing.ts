@@ -39,7 +39,10 @@ async function captureOn(
   const { log, signal, observe } = running
   let said = ''
   while (!signal.aborted) {
-    const live = startLive({ ...settings, interfaces: [name] }, log, signal)
+    // Over with this try: the signal of all lives long, and would keep each of them.
+    const over = new AbortController()
+    const end = AbortSignal.any([signal, over.signal])
+    const live = startLive({ ...settings, interfaces: [name] }, log, end)
     const forget = observe(live)
     let reason = ''
     try {
@@ -48,7 +51,7 @@ async function captureOn(
       if (!(error instanceof LiveError) || FINAL.includes(error.kind)) throw error
       reason = error.message
     } finally {
-      void live.stop()
+      over.abort()
       forget()
     }
     // Once, until something else is the matter.
