@@ -204,7 +204,7 @@ export class Stack {
 
   /** Alerts, webhooks, revocations; and the API with its page. Each has a directory with its token. */
   startAnswering(tell) {
-    for (const [i, name] of ['respond'].entries()) {
+    for (const [i, name] of ['respond', 'api'].entries()) {
       const directory = this.file(name)
       mkdirSync(directory, { recursive: true, mode: 0o700 })
       this.#startLong(name, [name, '--data', directory], this.state.ports[11 + i], tell)

@@ -175,6 +175,7 @@ describe('users of the store', () => {
       ['sensor', undefined],
       ['worker', 'bailiwick_writer'],
       ['respond', 'bailiwick_reader'],
+      ['api', 'bailiwick_reader'],
     ])
     for (const [name, { secrets }] of ours) {
       const of = user(name)?.replace('bailiwick_', 'clickhouse_')

@@ -84,6 +84,7 @@ describe.skipIf(!(await kafkaAvailable()))('the local stack', () => {
       ['worker-1', 'ready'],
       ['sensor', 'ready'],
       ['respond', 'ready'],
+      ['api', 'ready'],
     ])
     for (const name of ['bailiwick.yaml', 'stack.json'])
       expect(await readFile(path.join(guest.dir, name), 'utf8')).not.toContain(password.trim())

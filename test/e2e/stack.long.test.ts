@@ -95,6 +95,7 @@ describe.skipIf(!(await kafkaAvailable()))('the local stack', () => {
       ['worker-2', 'ready'],
       ['sensor', 'ready'],
       ['respond', 'ready'],
+      ['api', 'ready'],
     ])
     // Exit code 1 would say that something is missing, twice there, or altered.
     await stack.bailiwick('reconcile', '--config', stack.config)
@@ -106,7 +107,7 @@ describe.skipIf(!(await kafkaAvailable()))('the local stack', () => {
     const wanted = (await reference!.rows('SELECT DISTINCT toString(alert_id) AS id FROM findings'))
       .map(({ id }) => String(id))
       .sort()
-    for (const part of ['respond'] as const) {
+    for (const part of ['respond', 'api'] as const) {
       const { alerts } = (await stack.api(part, 'alerts')) as { alerts: { id: string }[] }
       expect(alerts.map(({ id }) => id).sort(), part).toEqual(wanted)
     }
