@@ -1,6 +1,6 @@
 // The first page: what happens, as it happens. Signs in, listens, and keeps the list as the server has it.
 
-import { Board, type BoardNumbers } from './board.ts'
+import { Board, type BoardNumbers, ROWS_MAX } from './board.ts'
 import { Decisions } from './decisions.ts'
 import {
   type Alert,
@@ -39,8 +39,11 @@ let next: string | null = null
 let queue: StreamMessage[] = []
 
 function showNumbers({ rows, matching, held }: BoardNumbers): void {
-  const words =
-    filter.value.trim() === '' ? count(rows, 'alert') : `${matching} of ${count(rows, 'alert')}`
+  const full = rows >= ROWS_MAX
+  const all = full ? `the newest ${count(rows, 'alert')}` : count(rows, 'alert')
+  const words = filter.value.trim() === '' ? all : `${matching} of ${all}`
+  // What would be read would be taken away at once.
+  older.hidden = next === null || full
   byId('shown', HTMLElement).replaceChildren(words)
   fresh.hidden = held === 0
   if (held > 0) fresh.replaceChildren(`${count(held, 'new alert')}: show`)
@@ -123,7 +126,6 @@ async function reload(gap: boolean): Promise<void> {
       ask<{ revocations: Revocation[] }>('revocations'),
     ])
     if (!loaded) next = page.next
-    older.hidden = next === null
     board.take(page.alerts, loaded)
     decisions.replace(revocations)
     loaded = true
@@ -145,7 +147,6 @@ async function loadOlder(): Promise<void> {
     )
     next = page.next
     board.take(page.alerts, false)
-    older.hidden = next === null
     say('')
   } catch (error) {
     said(error)

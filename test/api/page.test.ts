@@ -270,6 +270,7 @@ describe.skipIf(!there)('the page', () => {
     await storm(names, '')
     await page.getByRole('button', { name: 'storm 999 ' }).waitFor()
     await expect.poll(() => page.locator('#alerts > li').count()).toBe(500)
+    expect(await page.locator('#shown').textContent()).toBe('the newest 500 alerts')
     await shoot(page, 'storm')
     // What is open is not taken away by what comes.
     await rows(page).nth(10).locator('.open').click()
