@@ -46,6 +46,9 @@ afterEach(async () => {
   expect(strangers).toEqual([])
 })
 
+/** Waits for a page that may have little of a busy machine. */
+const soon = <T>(look: () => T | Promise<T>) => expect.poll(look, { timeout: 20_000 })
+
 /** Opens the page by the link that `serve` prints. */
 async function open(shape: Parameters<typeof openTab>[2] = {}): Promise<Looked['page']> {
   looked = await openTab(browser, world.api.address, shape)
@@ -102,7 +105,7 @@ describe.skipIf(!there)('the page', () => {
       'invoice-reader reached paste.example.net',
     ])
     // Level in words, both clocks, whose it is.
-    await expect.poll(() => rows(page).first().textContent()).toMatch(/55medium\d\d:\d\d:\d\d.*UTC/)
+    await soon(() => rows(page).first().textContent()).toMatch(/55medium\d\d:\d\d:\d\d.*UTC/)
     expect(await rows(page).first().textContent()).toContain('finance@corp.example')
     world.hub.publish('delivery', {
       ...{ alertId: alertId('first'), endpoint: 'siem', state: 'delivered', attempts: 2 },
@@ -149,7 +152,7 @@ describe.skipIf(!there)('the page', () => {
     await shoot(page, 'watch-agents')
     await part('Webhooks').click()
     await page.getByRole('button', { name: 'Send again' }).click()
-    await expect.poll(() => desk.redriven).toEqual(['msg_1'])
+    await soon(() => desk.redriven).toEqual(['msg_1'])
     await shoot(page, 'watch-webhooks')
     await part('Revoking').click()
     await page.getByRole('button', { name: 'Stop all revoking' }).click()
@@ -177,14 +180,14 @@ describe.skipIf(!there)('the page', () => {
     expect(await page.title()).toBe('(2) Bailiwick: alerts')
     expect(await rows(page).count()).toBe(1)
     await page.keyboard.press('n')
-    await expect.poll(() => rows(page).count()).toBe(3)
+    await soon(() => rows(page).count()).toBe(3)
     await page.keyboard.press('p')
     await page.keyboard.press('/')
     await page.keyboard.type('other.example third')
-    await expect.poll(() => rows(page).locator('.open').allTextContents()).toEqual(['the third'])
+    await soon(() => rows(page).locator('.open').allTextContents()).toEqual(['the third'])
     expect(await page.locator('#shown').textContent()).toBe('1 of 3 alerts')
     await page.keyboard.press('Escape')
-    await expect.poll(() => rows(page).count()).toBe(3)
+    await soon(() => rows(page).count()).toBe(3)
     await page.keyboard.press('j')
     await page.keyboard.press('j')
     await page.keyboard.press('Enter')
@@ -195,7 +198,7 @@ describe.skipIf(!there)('the page', () => {
   test('catches up with what it missed while the server was away', async () => {
     const page = await open()
     raise('before')
-    await expect.poll(() => rows(page).count()).toBe(1)
+    await soon(() => rows(page).count()).toBe(1)
     const port = Number(new URL(world.api.address).port)
     await world.api.close()
     await page.locator('#connection[data-state=lost]').waitFor()
@@ -250,7 +253,7 @@ describe.skipIf(!there)('the page', () => {
         agent: '',
         rule: text,
       })
-    await expect.poll(() => rows(page).count()).toBe(texts.length)
+    await soon(() => rows(page).count()).toBe(texts.length)
     await rows(page).first().locator('.open').click()
     await page.getByText('Not stored yet').waitFor()
     for (const part of ['Server', 'Seen', 'Agents', 'Webhooks', 'Revoking']) {
@@ -269,7 +272,7 @@ describe.skipIf(!there)('the page', () => {
     const names = Array.from({ length: 1000 }, (_, at) => `storm ${at}`)
     await storm(names, '')
     await page.getByRole('button', { name: 'storm 999 ' }).waitFor()
-    await expect.poll(() => page.locator('#alerts > li').count()).toBe(500)
+    await soon(() => page.locator('#alerts > li').count()).toBe(500)
     expect(await page.locator('#shown').textContent()).toBe('the newest 500 alerts')
     await shoot(page, 'storm')
     // What is open is not taken away by what comes.
@@ -278,11 +281,11 @@ describe.skipIf(!there)('the page', () => {
     const open10 = await rows(page).nth(10).locator('.open').textContent()
     await storm(names, 'again ')
     await page.getByRole('button', { name: 'again storm 999 ' }).waitFor()
-    await expect.poll(() => page.locator('#alerts > li').count()).toBe(500)
+    await soon(() => page.locator('#alerts > li').count()).toBe(500)
     await page.getByRole('button', { name: open10 ?? '', exact: true }).waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type('storm-998')
-    await expect.poll(() => page.locator('#shown').textContent()).toMatch(/^0 of|^1 of/)
+    await soon(() => page.locator('#shown').textContent()).toMatch(/^0 of|^1 of/)
     const heap = await page.evaluate('performance.memory.usedJSHeapSize')
     expect(heap).toBeLessThan(100 * 1024 * 1024)
   })
