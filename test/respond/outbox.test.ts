@@ -66,10 +66,18 @@ async function open(parts: Partial<ResponderParts> = {}, groupSeconds = 0, where
 
 /** As after kill -9: nothing is closed, what is on the disk goes on elsewhere. */
 async function asKilled(): Promise<string> {
-  const copy = await mkdtemp(path.join(tmpdir(), 'bailiwick-outbox-copy-'))
-  await cp(directory, copy, { recursive: true })
-  await rm(path.join(copy, 'owner.lock'), { force: true })
-  return copy
+  for (;;) {
+    const copy = await mkdtemp(path.join(tmpdir(), 'bailiwick-outbox-copy-'))
+    try {
+      await cp(directory, copy, { recursive: true })
+      await rm(path.join(copy, 'owner.lock'), { force: true })
+      return copy
+    } catch (error) {
+      // A segment was thrown away while it was to be copied: this is no moment that ever was.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      await rm(copy, { recursive: true, force: true })
+    }
+  }
 }
 
 const told = () => new Set(sent.flatMap(({ alerts }) => alerts))
