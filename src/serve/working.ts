@@ -41,9 +41,6 @@ const isLive = ({ origin, sensor }: ChunkHeader) => origin.startsWith(`${sensor}
 /** The spool hands out so much (src/ship/spool.ts); slices are cut by it. */
 const IN_FLIGHT_BYTES = 128 << 20
 
-/** Nobody waits for rows, whose alerts are told before: fewer and larger inserts leave more of the machine to packets. */
-const LINGER_MILLIS = 1000
-
 /** What was taken and cannot be stored by then stays in the spool. */
 const DRAIN_MILLIS = 5000
 
@@ -71,7 +68,6 @@ export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
     prompt: isLive,
     limits: {
       ...WORKER_LIMITS,
-      slice: { ...WORKER_LIMITS.slice, lingerMillis: LINGER_MILLIS },
       inFlightBytes: IN_FLIGHT_BYTES,
       drainMillis: DRAIN_MILLIS,
       // An embedded engine ends with its process.
