@@ -16,10 +16,8 @@ function mayCapture(): boolean {
   if (process.getuid?.() !== 0) return false
   if (![TCPDUMP, DUMPCAP, IP, ADDON].every((file) => existsSync(file))) return false
   try {
-    execFileSync(TCPDUMP, ['-i', 'lo', '-w', '/dev/null', '-G', '1', '-W', '1'], {
-      stdio: 'ignore',
-      timeout: 10_000,
-    })
+    // It opens the interface and waits for no packet, of which there may be none.
+    execFileSync(TCPDUMP, ['-i', 'lo', '-L'], { stdio: 'ignore', timeout: 10_000 })
     return true
   } catch {
     return false
