@@ -130,6 +130,9 @@ export interface AgentsView {
   }[]
 }
 
+/** Where nobody judges: whoever does has the agent files. */
+export const NO_AGENTS: AgentsView = { loadedAt: 0, agents: [] }
+
 export interface ApiParts {
   store: Pick<Store, 'query'>
   hub: LiveEvents

@@ -1,10 +1,10 @@
 // Agent files from disk as every command reads them: good agents are used, mistakes are told with their place.
 
-import { AgentFilesError, readAgentFiles } from '../agent-files.ts'
+import { readAgentFiles } from '../agent-files.ts'
 import type { Agent } from '../identity/agent.ts'
 import { loadAgents } from '../identity/agent-files.ts'
 import { formatProblem, type Problem } from '../identity/yaml-file.ts'
-import { type ExitCause, usageError } from './exit.ts'
+import type { ExitCause } from './exit.ts'
 import type { CommandParts } from './program.ts'
 import { say, type Terminal } from './terminal.ts'
 import { count } from './text-table.ts'
@@ -15,15 +15,10 @@ export interface AgentDirectory {
   files: number
 }
 
-/** @throws CommandError when the directory cannot be read or holds no agent file. */
+/** @throws AgentFilesError when the directory cannot be read or holds no agent file. */
 export async function readAgentDirectory(paths: readonly string[]): Promise<AgentDirectory> {
-  try {
-    const files = await readAgentFiles(paths)
-    return { ...loadAgents(files), files: files.length }
-  } catch (error) {
-    if (error instanceof AgentFilesError) throw usageError(error.message)
-    throw error
-  }
+  const files = await readAgentFiles(paths)
+  return { ...loadAgents(files), files: files.length }
 }
 
 /**

@@ -1,27 +1,20 @@
 // `bailiwick api`: shows what workers found, to people and to programs. Reads the store, and Kafka's stream of alerts
 // as it grows; sends nothing and decides nothing, so there may be any number of it.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { startApi } from '../api/api.ts'
-import { ListenError } from '../api/listening.ts'
-import type { AgentsView } from '../api/parts.ts'
-import { TokenFileError } from '../api/tokens.ts'
+import { type AgentsView, NO_AGENTS } from '../api/parts.ts'
 import { ALERT_STREAM, type Trouble } from '../bus/bus.ts'
 import { KafkaTail } from '../bus/kafka-tail.ts'
 import { Hub } from '../respond/hub.ts'
 import { AgentRegistry } from '../serve/agent-registry.ts'
-import { DataDirectory } from '../serve/data-directory.ts'
-import { LateStore } from '../serve/late-store.ts'
+import { answer, holdDirectory, openLateStore } from '../serve/answering.ts'
 import { LiveAlerts } from '../serve/live-alerts.ts'
+import { type Opened, overOpened, type Tools } from '../serve/opened.ts'
 import { type Running, untilReached } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
-import { openStore } from '../store/store.ts'
-import { targetAddress } from '../store/store-target.ts'
 import { printable } from '../wire-text.ts'
 import { areAgentsSound } from './agent-directory.ts'
 import { addSettingsOptions, kafkaSettings, settingsOf, storeTargetOf } from './bus-options.ts'
-import { CommandError, usageError } from './exit.ts'
 import { runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { packageVersion } from './version.ts'
@@ -35,8 +28,6 @@ const EXAMPLES = `Examples:
 const LISTEN = { host: '127.0.0.1', port: 7650 }
 /** Messages of each partition that are read before the new ones: what was raised lately has its evidence then. */
 const BACK = 500n
-/** What hangs when it is closed does not keep the process. */
-const CLOSE_MILLIS = 10_000
 const MEANINGS = { listen: 'where it answers (default: 127.0.0.1:7650)' }
 const ELSEWHERE =
   'the process `bailiwick respond` sends alerts and carries out revocations: ask its API (--data or --api)'
@@ -57,73 +48,39 @@ export function addApiCommand(program: Command, parts: CommandParts): void {
       if (agents !== undefined && !(await areAgentsSound(agents, parts))) return
       // The API answers probes and Prometheus, too: one server, one port.
       await runLongRunning(parts, 'api', { ...settings, listen: undefined }, (running) =>
-        runApi(running, settings),
+        overOpened(running, (running, tools) => runApi(running, settings, tools)),
       )
     },
   )
 }
 
-/** What was opened, to be closed in the opposite order. */
-type Closers = (() => Promise<unknown>)[]
-
-async function runApi(running: Running, settings: Settings): Promise<void> {
-  const closers: Closers = []
-  const failed = new AbortController()
-  const signal = AbortSignal.any([running.signal, failed.signal])
-  try {
-    await work({ ...running, signal }, settings, closers, (error) => failed.abort(error))
-  } catch (error) {
-    if (error instanceof ListenError) throw usageError(error.message)
-    if (error instanceof TokenFileError) throw new CommandError(4, error.message)
-    throw error
-  } finally {
-    for (const close of closers.reverse())
-      await Promise.race([close(), sleep(CLOSE_MILLIS, undefined, { ref: false })])
-  }
-  if (failed.signal.aborted) throw failed.signal.reason
-}
-
-async function work(
-  running: Running,
-  settings: Settings,
-  closers: Closers,
-  fail: (error: unknown) => void,
-): Promise<void> {
+async function runApi(running: Running, settings: Settings, tools: Tools): Promise<void> {
+  const { opened } = tools
   const { log, signal, observe } = running
   const kafka = kafkaSettings(settings, `${settings.kafka.clientId}-api`, log)
   const target = storeTargetOf(settings)
-  const directory = await DataDirectory.hold(settings.serve.data, () =>
-    fail(new Error('another process took the data directory over')),
-  )
-  closers.push(() => directory.release())
-  const agents = await agentsView(running, settings.worker.agents, closers)
+  const directory = await holdDirectory(settings, tools)
+  const agents = await agentsView(running, settings.worker.agents, opened)
   // The page answers, and says what it waits for, before the store is there.
-  const store = new LateStore(targetAddress(target))
-  closers.push(() => store.close())
-  const reaching = untilReached(running, () => openStore(target, { schema: 'check' }))
-    .then((there) => there && store.reached(there))
-    .catch(fail)
-  closers.push(() => reaching)
+  const store = openLateStore({ target, schema: 'check' }, running, tools)
   const hub = new Hub(log)
   const stream = new StreamState(hub, running)
   const raised = new LiveAlerts({ hub, log, trouble: () => stream.trouble })
   observe(raised)
   const version = packageVersion()
-  const { root } = directory.paths
   const listen = settings.listen ?? LISTEN
-  const api = await startApi(
-    { ...settings.api, listen, name: 'api', version, directory: root },
+  const api = await answer(
+    directory,
+    { name: 'api', version, listen, settings },
     { store, hub, raised, agents, elsewhere: ELSEWHERE, observed: running.observed, log },
   )
-  closers.push(() => api.close())
-  const { address } = api
-  await directory.note({ address, pid: process.pid, started: Date.now(), version })
-  log('info', 'answers over HTTP', { address, token_file: directory.paths.token })
+  opened.closing('api', () => api.close())
+  log('info', 'answers over HTTP', { address: api.address, token_file: directory.paths.token })
   const tail = await untilReached(running, () =>
     KafkaTail.open(kafka, ALERT_STREAM, BACK, stream.tell),
   )
   if (tail === undefined) return
-  closers.push(() => tail.close())
+  opened.closing('stream', () => tail.close())
   stream.begun()
   await tail.run((delivery) => raised.take(delivery), signal)
 }
@@ -131,17 +88,15 @@ async function work(
 async function agentsView(
   { log, observe }: Running,
   directory: string | undefined,
-  closers: Closers,
+  opened: Opened,
 ): Promise<() => AgentsView> {
   // Whoever judges has the agent files; here they only add who owns what.
   if (directory === undefined) return () => NO_AGENTS
   const registry = await AgentRegistry.open([directory], { log })
-  closers.push(() => registry.close())
+  opened.closing('agent files', () => registry.close())
   observe(registry)
   return registry.view
 }
-
-const NO_AGENTS: AgentsView = { loadedAt: 0, agents: [] }
 
 /** Whether alerts come: what is the matter is told to those who look on, because silence would look like peace. */
 class StreamState {

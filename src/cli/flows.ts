@@ -5,14 +5,13 @@ import { type Command, Option } from 'commander'
 import { DEFAULT_SENSOR, parseNetworks, SENSOR_NAME } from '../config.ts'
 import type { SensorSettings } from '../sensor.ts'
 import { liveSettings, startLive } from '../serve/sensing.ts'
-import { untilAborted } from '../serve/until-aborted.ts'
 import { startThreads } from '../threads.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { addSettingsOptions, settingsOf } from './bus-options.ts'
 import { usageError } from './exit.ts'
 import { FLOW_FORMATS, type FlowFormatName, flowFormat } from './flow-format.ts'
 import { FlowWriter } from './flow-writer.ts'
 import { printLive } from './flows-live.ts'
-import { liveCause } from './live-options.ts'
 import { printFlows, STATS_FORMATS, type StatsFormat } from './print-flows.ts'
 import type { CommandParts } from './program.ts'
 import { startProgress } from './progress.ts'
@@ -143,10 +142,6 @@ async function flowsLive(
       : new FlowWriter(flowFormat(format, localNets.length > 0), localNets)
   // Told to end is how it ends.
   parts.runLong((fault) => void say(terminal, `bailiwick: ${String(fault)}`))
-  try {
-    const live = startLive(liveSettings(settings), () => {}, parts.signal)
-    await printLive(live, { writer, match: options.match }, terminal)
-  } catch (error) {
-    throw liveCause(error)
-  }
+  const live = startLive(liveSettings(settings), () => {}, parts.signal)
+  await printLive(live, { writer, match: options.match }, terminal)
 }

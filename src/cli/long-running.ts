@@ -4,11 +4,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { HealthServer } from '../api/health.ts'
-import { ListenError } from '../api/listening.ts'
 import { armFailpoints } from '../failpoint.ts'
 import type { Running } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
 import type { Log, Observed } from '../telemetry.ts'
+import { aborted } from '../until-aborted.ts'
 import { secretTexts } from './bus-options.ts'
 import { errorCause } from './error-cause.ts'
 import { CommandError, usageError } from './exit.ts'
@@ -59,7 +59,8 @@ export async function runLongRunning(
   }
   let server: HealthServer | undefined
   try {
-    server = await startServer(settings, name, observed, log)
+    if (settings.listen !== undefined)
+      server = await HealthServer.open(settings.listen, name, observed, log)
     log('info', 'started', { listen: server?.address ?? 'nowhere' })
     const onAbort = () => log('info', 'told to end: finishing what was begun')
     parts.signal.addEventListener('abort', onAbort, { once: true })
@@ -78,11 +79,7 @@ export async function runLongRunning(
 async function endOf(work: Promise<void>, signal: AbortSignal): Promise<void> {
   const late = new AbortController()
   const limit = async () => {
-    if (!signal.aborted)
-      await new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve(), { once: true })
-        late.signal.addEventListener('abort', () => resolve(), { once: true })
-      })
+    await aborted(AbortSignal.any([signal, late.signal]))
     await sleep(END_MILLIS, undefined, { signal: late.signal })
     throw new CommandError(70, `did not end within ${END_MILLIS / 1000} s after it was told to`)
   }
@@ -90,21 +87,6 @@ async function endOf(work: Promise<void>, signal: AbortSignal): Promise<void> {
     await Promise.race([work, limit()])
   } finally {
     late.abort()
-  }
-}
-
-async function startServer(
-  settings: Settings,
-  name: string,
-  observed: ReadonlySet<Observed>,
-  log: Log,
-): Promise<HealthServer | undefined> {
-  if (settings.listen === undefined) return undefined
-  try {
-    return await HealthServer.open(settings.listen, name, observed, log)
-  } catch (error) {
-    if (error instanceof ListenError) throw usageError(error.message)
-    throw error
   }
 }
 

@@ -4,18 +4,16 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
-import { AgentFilesError } from '../agent-files.ts'
 import { VERDICTS, type Verdict } from '../flow.ts'
 import { meant } from '../identity/yaml-file.ts'
 import { explainFileError } from '../inputs.ts'
 import { AgentProblemsError, runReplay } from '../replay.ts'
 import type { Report } from '../report.ts'
-import { StoreError, StoreInconsistentError, StoreTargetError } from '../store/store-error.ts'
 import type { StoreTarget } from '../store/store-target.ts'
 import { printableJson } from '../wire-text.ts'
 import { tellProblems } from './agent-directory.ts'
 import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
-import { CommandError, type ExitCause, usageError } from './exit.ts'
+import { type ExitCause, usageError } from './exit.ts'
 import { checkExpectation, type ExpectedCase } from './expect.ts'
 import { type Expectation, readExpectation } from './expectation.ts'
 import { addSensorOptions, type SensorOptions, sensorSettings } from './flows.ts'
@@ -150,12 +148,7 @@ async function replayed(
     })
   } catch (error) {
     progress.stop()
-    if (parts.signal.aborted) throw error
-    if (error instanceof AgentFilesError || error instanceof StoreTargetError)
-      throw usageError(error.message)
-    if (error instanceof StoreError)
-      throw new CommandError(error instanceof StoreInconsistentError ? 70 : 4, error.message)
-    if (!(error instanceof AgentProblemsError)) throw error
+    if (parts.signal.aborted || !(error instanceof AgentProblemsError)) throw error
     parts.causes.push(...(await tellProblems(error.problems, terminal)))
     return undefined
   } finally {

@@ -2,25 +2,21 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { startApi } from '../api/api.ts'
-import { ListenError } from '../api/listening.ts'
-import { TokenFileError } from '../api/tokens.ts'
+import { NO_AGENTS } from '../api/parts.ts'
 import { ALERT_STREAM, DEAD_STREAM } from '../bus/bus.ts'
 import { KafkaSink } from '../bus/kafka-sink.ts'
 import { KafkaSource } from '../bus/kafka-source.ts'
 import { checkTopic } from '../bus/kafka-topics.ts'
 import { agentActivity } from '../serve/activity.ts'
 import { AlertConsumer, type AlertConsumerParts } from '../serve/alert-consumer.ts'
-import { DataDirectory } from '../serve/data-directory.ts'
-import { LateStore } from '../serve/late-store.ts'
+import { answer, holdDirectory, openLateStore } from '../serve/answering.ts'
+import { type Opened, overOpened, type Tools } from '../serve/opened.ts'
 import { openResponse } from '../serve/response.ts'
 import { type Running, untilReached } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
-import { openStore } from '../store/store.ts'
-import { targetAddress } from '../store/store-target.ts'
+import { aborted } from '../until-aborted.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { addSettingsOptions, kafkaSettings, settingsOf, storeTargetOf } from './bus-options.ts'
-import { CommandError, usageError } from './exit.ts'
 import { runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { packageVersion } from './version.ts'
@@ -33,8 +29,6 @@ const EXAMPLES = `Examples:
 const LISTEN = { host: '127.0.0.1', port: 7651 }
 const LISTEN_MEANS =
   'where the API, /health, /ready and /metrics answer; a port alone is on loopback (default: 127.0.0.1:7651)'
-/** What hangs when it is closed does not keep the process. */
-const CLOSE_MILLIS = 10_000
 /** So long what was begun may take to be durable, once the process is told to end. */
 const STOP_MILLIS = 10_000
 /** Findings are small; what is fetched and not yet taken is bounded by this. */
@@ -54,81 +48,42 @@ export function addRespondCommand(program: Command, parts: CommandParts): void {
     const settings = await settingsOf(options, parts)
     // The API answers probes and Prometheus, too: one server, one port.
     await runLongRunning(parts, 'respond', { ...settings, listen: undefined }, (running) =>
-      respond(running, settings),
+      overOpened(running, (running, tools) => respond(running, settings, tools)),
     )
   })
 }
 
-/** What was opened, to be closed in the opposite order. */
-type Closers = (() => Promise<unknown> | undefined)[]
-
-async function respond(running: Running, settings: Settings): Promise<void> {
-  const closers: Closers = []
-  const failed = new AbortController()
-  const signal = AbortSignal.any([running.signal, failed.signal])
-  const fail = (error: unknown) => failed.abort(error)
-  try {
-    await work({ ...running, signal }, settings, closers, fail)
-  } catch (error) {
-    if (error instanceof ListenError) throw usageError(error.message)
-    if (error instanceof TokenFileError) throw new CommandError(4, error.message)
-    throw error
-  } finally {
-    for (const close of closers.reverse())
-      await Promise.race([close(), sleep(CLOSE_MILLIS, undefined, { ref: false })])
-  }
-  if (failed.signal.aborted) throw failed.signal.reason
-}
-
-async function work(
-  running: Running,
-  settings: Settings,
-  closers: Closers,
-  fail: (error: unknown) => void,
-): Promise<void> {
+async function respond(running: Running, settings: Settings, tools: Tools): Promise<void> {
+  const { opened, fail } = tools
   const { log, signal, observe } = running
   const version = packageVersion()
   const kafka = kafkaSettings(settings, undefined, log)
   const target = storeTargetOf(settings)
-  const directory = await DataDirectory.hold(settings.serve.data, () =>
-    fail(new Error('another process took the data directory over')),
-  )
-  closers.push(() => directory.release())
-  // A server's schema is `bailiwick migrate`'s.
-  const schema = target.kind === 'server' ? 'check' : 'apply'
+  const directory = await holdDirectory(settings, tools)
   // Alerts do not wait for a database: silence after a revocation and the API do.
-  const store = new LateStore(targetAddress(target))
-  closers.push(() => store.close())
-  const reaching = untilReached(running, () => openStore(target, { schema }))
-    .then((there) => there && store.reached(there))
-    .catch(fail)
-  closers.push(() => reaching)
+  const store = openLateStore({ target, schema: 'apply' }, running, tools)
   const response = await openResponse(settings.respond, {
     ...{ log, version, directory: directory.paths.root },
     activity: agentActivity(store, settings.live.activeTimeoutSeconds),
   })
-  closers.push(() => response.close())
+  opened.closing('alerts', () => response.close())
   for (const part of response.observed) observe(part)
   response.ended.catch(fail)
   const listen = settings.listen ?? LISTEN
-  const api = await startApi(
-    { ...settings.api, listen, name: 'respond', version, directory: directory.paths.root },
+  const { desk: responder, revocations, webhooks, hub } = response
+  const api = await answer(
+    directory,
+    { name: 'respond', version, listen, settings },
     {
-      ...{ store, log, hub: response.hub, responder: response.desk, observed: running.observed },
-      revocations: response.revocations,
-      webhooks: response.webhooks,
+      ...{ store, log, hub, responder, revocations, webhooks, observed: running.observed },
       // Workers have the agent files.
-      agents: () => ({ loadedAt: 0, agents: [] }),
+      agents: () => NO_AGENTS,
     },
   )
-  closers.push(() => api.close())
-  const { address } = api
-  await directory.note({ address, pid: process.pid, started: Date.now(), version })
-  log('info', 'answers over HTTP', { address, token_file: directory.paths.token })
-  const consumer = await openConsumer(running, settings, kafka, {
-    ...{ closers, version },
-    take: response.take,
-  })
+  opened.closing('api', () => api.close())
+  log('info', 'answers over HTTP', { address: api.address, token_file: directory.paths.token })
+  const { take } = response
+  const consumer = await openConsumer(running, settings, kafka, { opened, version, take })
   if (consumer === undefined) return
   observe(consumer)
   const consuming = consumer.run()
@@ -139,7 +94,7 @@ async function work(
 }
 
 interface ConsumerNeeds {
-  closers: Closers
+  opened: Opened
   version: string
   take: AlertConsumerParts['take']
 }
@@ -149,7 +104,7 @@ async function openConsumer(
   running: Running,
   settings: Settings,
   kafka: ReturnType<typeof kafkaSettings>,
-  { closers, version, take }: ConsumerNeeds,
+  { opened, version, take }: ConsumerNeeds,
 ): Promise<AlertConsumer | undefined> {
   const { log, signal } = running
   const losses = new StreamLosses(log)
@@ -159,7 +114,7 @@ async function openConsumer(
     return new KafkaSink({ ...kafka, topic: DEAD_STREAM }, losses.tell)
   })
   if (dead === undefined) return undefined
-  closers.push(() => dead.close())
+  opened.closing('dead letters', () => dead.close())
   const { sessionTimeoutMillis } = settings.kafka
   const source = await untilReached(running, () =>
     KafkaSource.open(
@@ -172,13 +127,6 @@ async function openConsumer(
     ),
   )
   if (source === undefined) return undefined
-  closers.push(() => source.close())
+  opened.closing('source', () => source.close())
   return new AlertConsumer({ source, dead, take, log, version, signal })
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -14,7 +14,6 @@ import { printable } from '../wire-text.ts'
 import { addSettingsOptions, kafkaSettings, needed, settingsOf } from './bus-options.ts'
 import { CommandError, type ExitCause, usageError } from './exit.ts'
 import { tellInput } from './inputs-told.ts'
-import { liveCause } from './live-options.ts'
 import { type Running, runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { startProgress } from './progress.ts'
@@ -116,7 +115,7 @@ async function readInputs(
   const reading =
     run.paths.length === 0 ? undefined : readFiles(run, shipper, { ...running, signal }, parts)
   const [captured] = await Promise.allSettled([capturing, reading])
-  if (captured.status === 'rejected') throw liveCause(captured.reason)
+  if (captured.status === 'rejected') throw captured.reason
   await reading
 }
 

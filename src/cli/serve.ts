@@ -1,17 +1,13 @@
 // `bailiwick serve`: everything in one process tree, from the packets to the webhook, without Kafka or a database.
 
 import type { Command } from 'commander'
-import { ListenError } from '../api/listening.ts'
-import { TokenFileError } from '../api/tokens.ts'
 import { serve } from '../serve/serve.ts'
 import type { Settings } from '../settings.ts'
 import type { StoreTarget } from '../store/store-target.ts'
 import { printable } from '../wire-text.ts'
 import { areAgentsSound } from './agent-directory.ts'
 import { addSettingsOptions, needed, settingsOf, storeTargetOf } from './bus-options.ts'
-import { CommandError, usageError } from './exit.ts'
 import { tellInput } from './inputs-told.ts'
-import { liveCause } from './live-options.ts'
 import { type Running, runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { say } from './terminal.ts'
@@ -88,25 +84,19 @@ interface ServeRun {
 async function runServe(run: ServeRun, running: Running, parts: CommandParts): Promise<void> {
   const { settings, agents, listen, options } = run
   const { log } = running
-  try {
-    await serve(running, {
-      settings,
-      paths: options.input,
-      follow: options.follow,
-      agents,
-      listen,
-      target: storeOf(settings),
-      version: packageVersion(),
-      // What was bad once is no reason to end: the log says it, and what came before is used.
-      inputOver: (event) => void tellInput(event, log),
-      unreadable: (source, words) => log('error', `${printable(source)}: ${words}`),
-      answers: (address, token) => tellAddress(address, token, running, parts),
-    })
-  } catch (error) {
-    if (error instanceof ListenError) throw usageError(error.message)
-    if (error instanceof TokenFileError) throw new CommandError(4, error.message)
-    throw liveCause(error)
-  }
+  await serve(running, {
+    settings,
+    paths: options.input,
+    follow: options.follow,
+    agents,
+    listen,
+    target: storeOf(settings),
+    version: packageVersion(),
+    // What was bad once is no reason to end: the log says it, and what came before is used.
+    inputOver: (event) => void tellInput(event, log),
+    unreadable: (source, words) => log('error', `${printable(source)}: ${words}`),
+    answers: (address, token) => tellAddress(address, token, running, parts),
+  })
 }
 
 function storeOf(settings: Settings): StoreTarget | undefined {

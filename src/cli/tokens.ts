@@ -3,17 +3,10 @@
 
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import {
-  addToken,
-  listTokens,
-  ROLES,
-  type Role,
-  removeToken,
-  TokenFileError,
-} from '../api/tokens.ts'
+import { addToken, listTokens, ROLES, type Role, removeToken } from '../api/tokens.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, settingsOf } from './bus-options.ts'
-import { CommandError, usageError } from './exit.ts'
+import { usageError } from './exit.ts'
 import type { CommandParts } from './program.ts'
 import { instantText } from './row-values.ts'
 import { renderTable } from './text-table.ts'
@@ -44,14 +37,14 @@ export function addTokensCommand(program: Command, parts: CommandParts): void {
       const { role } = options
       const expires =
         options.expires === undefined ? {} : { expires: Date.now() + daysOf(options.expires) }
-      const token = told(() => addToken(data, { name, role, ...expires }))
+      const token = addToken(data, { name, role, ...expires })
       await parts.terminal().out.write(`${token}\n`)
     })
   add('ls', 'tokens, without what they are')
     .option('--json', 'one JSON object a line instead of text', false)
     .action(async (options: { json: boolean }) => {
       const data = await directoryOf({ ...options }, parts)
-      const found = told(() => listTokens(data))
+      const found = listTokens(data)
       const { out, colours } = parts.terminal()
       if (options.json) return out.write(found.map((token) => `${printableJson(token)}\n`).join(''))
       const rows = found.map(({ id, name, role, created, expires }) => [
@@ -74,7 +67,7 @@ export function addTokensCommand(program: Command, parts: CommandParts): void {
     .argument('<id>', 'the eight characters behind bw_, as `tokens ls` shows them')
     .action(async (id: string, options: object) => {
       const data = await directoryOf({ ...options }, parts)
-      if (!told(() => removeToken(data, id)))
+      if (!removeToken(data, id))
         throw usageError(`there is no token ${printable(id)}: bailiwick tokens ls shows them`)
     })
 }
@@ -92,13 +85,4 @@ function daysOf(text: string): number {
   if (days === undefined || Number(days) === 0)
     throw usageError(`--expires ${printable(text)}: expected days such as 90d`)
   return Number(days) * DAY_MILLIS
-}
-
-function told<T>(work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    if (error instanceof TokenFileError) throw new CommandError(4, error.message)
-    throw error
-  }
 }

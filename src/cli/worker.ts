@@ -1,6 +1,5 @@
 // `bailiwick worker`: takes chunks from Kafka, judges them, stores them, each once. Any number of them share the work.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { startAuditor } from '../audit.ts'
 import { ALERT_STREAM, CHUNK_STREAM, type Claim, DEAD_STREAM } from '../bus/bus.ts'
@@ -10,10 +9,9 @@ import { checkTopic } from '../bus/kafka-topics.ts'
 import { JudgeThreads, usualThreads } from '../judge-threads.ts'
 import { encodeFindings } from '../respond/finding.ts'
 import { AgentRegistry } from '../serve/agent-registry.ts'
+import { type Opened, overOpened } from '../serve/opened.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, type Store } from '../store/store.ts'
-import { StoreError, StoreTargetError } from '../store/store-error.ts'
-import type { StoreTarget } from '../store/store-target.ts'
 import { sharedCopy } from '../work/shared-bytes.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS, type WorkerParts } from '../work/worker.ts'
@@ -25,7 +23,6 @@ import {
   settingsOf,
   storeTargetOf,
 } from './bus-options.ts'
-import { CommandError, usageError } from './exit.ts'
 import { type Running, runLongRunning, untilReached } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { packageVersion } from './version.ts'
@@ -48,25 +45,14 @@ export function addWorkerCommand(program: Command, parts: CommandParts): void {
       const settings = await settingsOf(options, parts)
       const agents = needed(settings.worker.agents, 'worker.agents')
       if (!(await areAgentsSound(agents, parts))) return
-      await runLongRunning(parts, 'worker', settings, (running) => work(running, settings, agents))
+      await runLongRunning(parts, 'worker', settings, (running) =>
+        overOpened(running, async (running, { opened }) => {
+          const parts = await openParts(running, settings, agents, opened)
+          if (parts !== undefined) await runWorker(parts)
+        }),
+      )
     },
   )
-}
-
-/** A store or a broker that hangs does not keep the process. */
-const CLOSE_MILLIS = 10_000
-
-/** What was opened, to be closed in the opposite order. */
-type Closers = (() => Promise<void>)[]
-
-async function work(running: Running, settings: Settings, agents: string): Promise<void> {
-  const closers: Closers = []
-  try {
-    const parts = await openParts(running, settings, agents, closers)
-    if (parts !== undefined) await runWorker(parts)
-  } finally {
-    for (const close of closers.reverse()) await Promise.race([close(), sleep(CLOSE_MILLIS)])
-  }
 }
 
 /** Opens what the worker works with; undefined if it was told to end first. */
@@ -74,34 +60,39 @@ async function openParts(
   running: Running,
   settings: Settings,
   agents: string,
-  closers: Closers,
+  all: Opened,
 ): Promise<WorkerParts | undefined> {
   const { log, signal } = running
-  const opened = async <T extends { close(): Promise<void> }>(open: () => Promise<T>) => {
+  const opened = async <T extends { close(): Promise<void> }>(
+    name: string,
+    open: () => Promise<T>,
+  ) => {
     const one = await untilReached(running, open)
-    if (one !== undefined) closers.push(() => one.close())
+    if (one !== undefined) all.closing(name, () => one.close())
     return one
   }
   const kafka = kafkaSettings(settings, undefined, log)
-  const registry = await opened(() => AgentRegistry.open([agents], { log }))
+  const registry = await opened('agent files', () => AgentRegistry.open([agents], { log }))
   if (registry !== undefined) running.observe(registry)
   const { inFlightBytes, group, untilIdleSeconds } = settings.worker
   const { sessionTimeoutMillis } = settings.kafka
   const losses = new StreamLosses(log)
-  const target = targetOf(settings)
-  const store = await opened(() => openedStore(target))
+  const target = storeTargetOf(settings)
+  // A server's schema is `bailiwick migrate`'s; an embedded store is this process's own.
+  const schema = target.kind === 'server' ? 'check' : 'apply'
+  const store = await opened('store', () => openStore(target, { schema }))
   const count = settings.worker.threads ?? usualThreads()
-  const threads = await opened(() => JudgeThreads.open({ threads: count }))
-  const dead = await opened(async () => {
+  const threads = await opened('threads', () => JudgeThreads.open({ threads: count }))
+  const dead = await opened('dead letters', async () => {
     // Better to know now than with the first dead letter.
     await checkTopic(kafka, DEAD_STREAM)
     return new KafkaSink({ ...kafka, topic: DEAD_STREAM }, losses.tell)
   })
-  const alerts = await opened(async () => {
+  const alerts = await opened('alerts', async () => {
     await checkTopic(kafka, ALERT_STREAM)
     return new KafkaSink({ ...kafka, topic: ALERT_STREAM }, losses.tell)
   })
-  const source = await opened(() => {
+  const source = await opened('source', () => {
     const consumer = {
       ...{ topic: CHUNK_STREAM, groupId: group, inFlightBytes, sessionTimeoutMillis },
       copy: sharedCopy,
@@ -149,23 +140,4 @@ function audit(claim: Claim, store: Store, { log, observe }: Running): void {
     void auditor.close()
   }
   claim.lost.addEventListener('abort', end, { once: true })
-}
-
-function targetOf(settings: Settings): StoreTarget {
-  try {
-    return storeTargetOf(settings)
-  } catch (error) {
-    if (error instanceof StoreTargetError) throw usageError(error.message)
-    throw error
-  }
-}
-
-/** A server's schema is `bailiwick migrate`'s; an embedded store is this process's own. */
-async function openedStore(target: StoreTarget): Promise<Store> {
-  try {
-    return await openStore(target, { schema: target.kind === 'server' ? 'check' : 'apply' })
-  } catch (error) {
-    if (error instanceof StoreError && !error.retriable) throw new CommandError(4, error.message)
-    throw error
-  }
 }

@@ -8,8 +8,8 @@ import { readAll } from '../ship/read-all.ts'
 import type { Shipper } from '../ship/shipper.ts'
 import type { Log } from '../telemetry.ts'
 import { startThreads } from '../threads.ts'
+import { untilAborted } from '../until-aborted.ts'
 import type { Running } from './running.ts'
-import { untilAborted } from './until-aborted.ts'
 
 export function liveSettings({ live, sensor }: Settings): LiveSettings {
   const { user, write, writeBytes, ...rest } = live

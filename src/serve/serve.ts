@@ -4,9 +4,7 @@
 //   sensing  ->  spool (bus)  ->  worker: judge  ->  findings: alerts, webhooks, revocation
 //                                         \-> slice -> store -> commit (the ledger first)
 
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Api, startApi } from '../api/api.ts'
-import type { ApiSettings } from '../api/parts.ts'
+import type { Api } from '../api/api.ts'
 import { startAuditor } from '../audit.ts'
 import { BusError } from '../bus/bus.ts'
 import type { SensorEvent } from '../sensor.ts'
@@ -15,17 +13,19 @@ import type { Settings } from '../settings.ts'
 import { Shipper } from '../ship/shipper.ts'
 import { Spool } from '../ship/spool.ts'
 import { SpoolStatus } from '../ship/spool-status.ts'
-import { openStore } from '../store/store.ts'
-import { type StoreTarget, targetAddress } from '../store/store-target.ts'
-import type { Log } from '../telemetry.ts'
+import type { Store } from '../store/store.ts'
+import type { StoreTarget } from '../store/store-target.ts'
+import { aborted } from '../until-aborted.ts'
 import { agentActivity } from './activity.ts'
 import { AgentRegistry } from './agent-registry.ts'
+import { answer, holdDirectory, openLateStore } from './answering.ts'
 import { captureAll } from './capturing.ts'
-import { DataDirectory } from './data-directory.ts'
-import { LateStore } from './late-store.ts'
+import type { DataDirectory } from './data-directory.ts'
+import type { LateStore } from './late-store.ts'
+import { overOpened, type Tools, within } from './opened.ts'
 import { ReadinessNotices } from './readiness-notices.ts'
 import { openResponse, type Response } from './response.ts'
-import { type Running, untilReached } from './running.ts'
+import type { Running } from './running.ts'
 import { liveSettings, readPaths } from './sensing.ts'
 import { SpoolSource } from './spool-source.ts'
 import { type ServeWorker, startWorker } from './working.ts'
@@ -51,34 +51,6 @@ const AHEAD_BYTES = 48 << 20
 /** After the end is told: reading may take so long to stop, what is in the spool so long to be stored. */
 const STOP_MILLIS = 10_000
 const DRAIN_MILLIS = 8000
-/** A part that hangs does not keep the process. */
-const CLOSE_MILLIS = 10_000
-
-/** What was opened, to be closed in the opposite order. */
-class Opened {
-  readonly #closers: { name: string; close: () => Promise<unknown> | undefined }[] = []
-  readonly #log: Log
-
-  constructor(log: Log) {
-    this.#log = log
-  }
-
-  closing(name: string, close: () => Promise<unknown> | undefined): void {
-    this.#closers.push({ name, close })
-  }
-
-  /** What cannot be closed is told of, and the rest is closed all the same. */
-  async close(): Promise<void> {
-    for (const { name, close } of this.#closers.reverse()) {
-      try {
-        if (!(await within(CLOSE_MILLIS, close())))
-          this.#log('warn', 'does not close in time; it is left', { part: name })
-      } catch (error) {
-        this.#log('error', 'could not be closed', { part: name, err: error })
-      }
-    }
-  }
-}
 
 /**
  * Serves until the signal is aborted, or until something fails that nobody but a new process can mend.
@@ -86,91 +58,54 @@ class Opened {
  *   AgentProblemsError · LiveError of a filter · StoreError that waiting does not mend · BusFault
  */
 export async function serve(running: Running, parts: ServeParts): Promise<void> {
-  const opened = new Opened(running.log)
-  const failed = new AbortController()
-  const fail = (error: unknown) => failed.abort(error)
-  const signal = AbortSignal.any([running.signal, failed.signal])
-  const now: Running = { ...running, signal }
-  try {
-    const directory = await DataDirectory.hold(parts.settings.serve.data, () =>
-      fail(new Error('another process took the data directory over')),
-    )
-    opened.closing('data directory', () => directory.release())
-    await serveFrom(directory, now, parts, { opened, fail })
-  } finally {
-    await opened.close()
-  }
-  if (failed.signal.aborted) throw failed.signal.reason
+  await overOpened(running, async (running, tools) => {
+    const ready = await makeReady(running, parts, tools)
+    await work(ready, running, parts, tools)
+  })
 }
 
-interface Tools {
-  opened: Opened
-  /** Ends all, with this error. */
-  fail: (error: unknown) => void
-}
-
-async function serveFrom(
-  directory: DataDirectory,
-  running: Running,
-  parts: ServeParts,
-  { opened, fail }: Tools,
-): Promise<void> {
-  const { paths } = directory
+/** All that findings and questions need; the store may come later. */
+async function makeReady(running: Running, parts: ServeParts, tools: Tools): Promise<Ready> {
+  const { opened, fail } = tools
   const { log, observe } = running
-  const target = parts.target ?? { kind: 'directory', path: paths.store }
-  const store = new LateStore(targetAddress(target))
+  const { settings, version, listen } = parts
+  const directory = await holdDirectory(settings, tools)
+  const { paths } = directory
+  // Answers until all else is closed.
   let api: Api | undefined
   opened.closing('api', () => api?.close())
-  opened.closing('store', () => store.close())
+  const target = parts.target ?? { kind: 'directory', path: paths.store }
   const registry = await AgentRegistry.open([parts.agents], { log })
   opened.closing('agent files', () => registry.close())
   observe(registry)
-  const response = await openResponse(parts.settings.respond, {
+  const there = (store: Store) => observe(startAuditor(store, log, { signal: running.signal }))
+  const store = openLateStore({ target, schema: 'apply', there }, running, tools)
+  const response = await openResponse(settings.respond, {
     log,
-    version: parts.version,
+    version,
     directory: paths.root,
-    activity: agentActivity(store, parts.settings.live.activeTimeoutSeconds),
+    activity: agentActivity(store, settings.live.activeTimeoutSeconds),
   })
   opened.closing('alerts', () => response.close())
   for (const part of response.observed) observe(part)
   response.ended.catch(fail)
-  api = await startApi(apiSettings(directory, parts), {
-    store,
-    hub: response.hub,
-    responder: response.desk,
-    revocations: response.revocations,
-    webhooks: response.webhooks,
-    agents: registry.view,
-    observed: running.observed,
-    log,
-  })
+  const { desk: responder, revocations, webhooks, hub } = response
+  api = await answer(
+    directory,
+    { name: 'serve', version, listen, settings },
+    {
+      ...{ store, log, hub, responder, revocations, webhooks, observed: running.observed },
+      agents: registry.view,
+    },
+  )
   const notices = new ReadinessNotices(
     running.observed,
-    (notice) => void response.hub.publish('notice', notice),
+    (notice) => void hub.publish('notice', notice),
     log,
   )
   opened.closing('notices', async () => notices.close())
-  await directory.note({
-    address: api.address,
-    pid: process.pid,
-    started: Date.now(),
-    version: parts.version,
-  })
   await parts.answers(api.address, paths.token)
-  const reaching = reach(store, target, running).catch(fail)
-  // What is opened while everything ends must be closed, too.
-  opened.closing('store', () => reaching)
-  await work({ directory, registry, response, store, target }, running, parts, { opened, fail })
-}
-
-/** Opens the store, whenever it is there. @throws StoreError that waiting does not mend */
-async function reach(store: LateStore, target: StoreTarget, running: Running): Promise<void> {
-  const schema = target.kind === 'server' ? 'check' : 'apply'
-  const there = await untilReached(running, () => openStore(target, { schema }))
-  if (there === undefined) return
-  store.reached(there)
-  running.observe(startAuditor(there, running.log, { signal: running.signal }))
-  running.log('info', 'the store is open', { store: there.address })
+  return { directory, registry, response, store, target }
 }
 
 interface Ready {
@@ -255,27 +190,4 @@ async function end({ sensing, shipper, spool, source, worker }: Ending): Promise
   await within(DRAIN_MILLIS, source.untilCommitted(spool.end, worker.over))
   worker.stop()
   await worker.done.catch(() => {})
-}
-
-function apiSettings({ paths }: DataDirectory, parts: ServeParts): ApiSettings {
-  const { listen, version, settings } = parts
-  return { ...settings.api, listen, name: 'serve', version, directory: paths.root }
-}
-
-/** Waits for it, but not for longer. @returns whether it came in time @throws what it throws until then */
-async function within(millis: number, work: Promise<unknown> | undefined): Promise<boolean> {
-  const over = new AbortController()
-  const late = sleep(millis, false, { signal: over.signal }).catch(() => false)
-  try {
-    return await Promise.race([Promise.resolve(work).then(() => true), late])
-  } finally {
-    over.abort()
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -7,6 +7,7 @@ import { failpoint } from '../failpoint.ts'
 import type { JudgeThreads } from '../judge-threads.ts'
 import type { Store } from '../store/store.ts'
 import type { Log, Observed } from '../telemetry.ts'
+import { aborted } from '../until-aborted.ts'
 import { ClaimWork, type Unfinished } from './claim-work.ts'
 import { FindingSender, type TakeFindings } from './finding-sender.ts'
 import { Judging, type Scopes } from './judging.ts'
@@ -301,11 +302,4 @@ class Worker {
       await pause(LOSSES_MILLIS, signal).catch(() => {})
     }
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

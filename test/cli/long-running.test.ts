@@ -2,11 +2,15 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { AgentFilesError } from '../../src/agent-files.ts'
+import { ListenError } from '../../src/api/listening.ts'
+import { TokenFileError } from '../../src/api/tokens.ts'
 import { BusError, BusFault } from '../../src/bus/bus.ts'
 import { type ExitCause, usageError } from '../../src/cli/exit.ts'
 import { type Running, runLongRunning, untilReached } from '../../src/cli/long-running.ts'
 import type { CommandParts } from '../../src/cli/program.ts'
 import { readEnvironment } from '../../src/config.ts'
+import { LiveError } from '../../src/live/live.ts'
 import { readSettings } from '../../src/settings.ts'
 import { heard } from './heard.ts'
 
@@ -64,6 +68,11 @@ it.each<[error: Error, code: number]>([
   [new BusError('refused', 'wrong password'), 4],
   [new BusError('no_stream', 'no topic'), 4],
   [usageError('what, and the cure'), 2],
+  [new ListenError('the port is taken'), 2],
+  [new TokenFileError('tokens.json is not JSON'), 4],
+  [new AgentFilesError('there is no agent file'), 2],
+  [new LiveError('no_interface', 'there is no eth9', 'give another'), 2],
+  [new LiveError('permission', 'may not capture', 'run as root'), 4],
   [new TypeError('x is not a function'), 70],
 ])('an error of the work is the last line and the exit code: %s', async (error, code) => {
   const { lines, causes } = await run(() => Promise.reject(error))

@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { untilAborted } from '../../src/serve/until-aborted.ts'
+import { untilAborted } from '../src/until-aborted.ts'
 
 async function* counting(stopped: () => void): AsyncGenerator<number, void, void> {
   try {
@@ -35,6 +36,16 @@ describe('untilAborted', () => {
     const seen = []
     for await (const number of untilAborted(silent(), abort.signal)) seen.push(number)
     expect(seen).toEqual([])
+  })
+
+  it('leaves nothing on a signal that lives on', async () => {
+    const { signal } = new AbortController()
+    for await (const number of untilAborted(
+      counting(() => {}),
+      signal,
+    ))
+      if (number === 3) break
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   it('passes on a failure', async () => {
