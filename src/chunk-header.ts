@@ -23,8 +23,8 @@ export interface ChunkHeader {
   /** True for the last chunk of a finite input. */
   last: boolean
   /**
-   * Lanes that the chunks of its sensor are dealt over: this one is in lane seq mod lanes. Set when it is sent to a
-   * stream; sensors of before did not tell.
+   * Lanes that the chunks of its sensor are dealt over; those of an origin whose seq mod lanes is the same are in one.
+   * Set when it is sent to a stream; sensors of before did not tell.
    */
   lanes?: number
   /** Sniffed format: pcap, pcapng, zeek-tsv, zeek-json, aws-vpc, ... */

@@ -1,9 +1,11 @@
 // The bus carries chunks from sensors to workers. One small contract, two homes: the embedded journal
-// (`journal.ts`) and Apache Kafka (`kafka.ts`). `test/bus/contract.ts` holds both to it.
+// (`journal.ts`) and Apache Kafka (`kafka-sink.ts`, `kafka-source.ts`). `test/bus/contract.ts` holds both to it.
 //
 // A stream is divided into partitions. Whoever consumes holds a *claim* on a partition and, for each run of
 // messages it is about to insert, records an *intent* first and a *commit* after. If it dies between the two, the
 // next holder is handed the intent and repeats exactly that run, so that the store recognises it.
+
+import { crc32c } from './crc32c.ts'
 
 /** What a sink takes. The bytes must not be changed until `send` has settled. */
 export interface Outgoing {
@@ -196,9 +198,20 @@ export const LETTER_BYTES_MAX = MESSAGE_BYTES_MAX + (128 << 10)
 /** Longest text of an intent: what a Kafka broker accepts as metadata of an offset by default. */
 export const INTENT_BYTES_MAX = 4096
 
-/** The key under which chunk `seq` of a sensor travels: chunks of one sensor are dealt over `lanes`. */
-export function laneKey(sensor: string, seq: number, lanes: number): string {
-  return `${sensor}/${seq % lanes}`
+/**
+ * The lane in which a chunk travels. Those of an origin take turns, and each origin begins at a lane of its own: most
+ * inputs are one chunk, and would all be in the first.
+ */
+export function laneOf({ origin, seq }: { origin: string; seq: number }, lanes: number): number {
+  return (crc32c(Buffer.from(origin)) + seq) % lanes
+}
+
+/** The key under which a chunk travels: those of one sensor are dealt over `lanes`. */
+export function laneKey(
+  chunk: { sensor: string; origin: string; seq: number },
+  lanes: number,
+): string {
+  return `${chunk.sensor}/${laneOf(chunk, lanes)}`
 }
 
 /** Sensor and lane of a key, or undefined if it is not one of ours. */

@@ -1,6 +1,7 @@
 // What a chunk says of itself and holds, or why the bytes are none: as data, and as text. For `inspect` and `dlq show`.
 
 import type { Block } from '../block.ts'
+import { laneOf } from '../bus/bus.ts'
 import { type Chunk, ChunkVersionError, chunkPart, decodeChunk, verifyChunk } from '../chunk.ts'
 import type { ChunkHeader, PartName } from '../chunk-header.ts'
 import type { Columns } from '../flow.ts'
@@ -101,7 +102,7 @@ export function chunkText(told: ChunkTold, bytes: Uint8Array, colours: Colours):
   const lines = [
     `chunk ${id}  ${intact ? colours.green('content as its id says') : colours.red('ALTERED: the content is not what its id says')}`,
     `  version ${version}, ${sizeWords(told.bytes)}, format ${printable(format)}`,
-    `  sensor ${printable(sensor)}, origin ${printable(origin)}, number ${seq}${last ? ', the last one' : ''}${lanes === undefined ? '' : `, lane ${seq % lanes} of ${lanes}`}`,
+    `  sensor ${printable(sensor)}, origin ${printable(origin)}, number ${seq}${last ? ', the last one' : ''}${lanes === undefined ? '' : `, lane ${laneOf(header, lanes)} of ${lanes}`}`,
   ]
   if (piece !== undefined) lines.push(`  piece ${piece.path} of chunk ${piece.of}`)
   if (hours.length > 0) lines.push(`  flow records by hour: ${hours.map(hourText).join(', ')}`)

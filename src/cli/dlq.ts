@@ -284,8 +284,7 @@ async function redriveFile(
   if (told.kind !== 'chunk' || !told.intact)
     throw new CommandError(3, `${file}: ${told.kind === 'chunk' ? 'was altered' : told.problem}`)
   if (dryRun) return `would be sent to ${CHUNK_STREAM}`
-  const { sensor, seq, lanes: of = lanes } = told.header
-  await all.sendChunk(laneKey(sensor, seq, of), bytes)
+  await all.sendChunk(laneKey(told.header, told.header.lanes ?? lanes), bytes)
   return `sent to ${CHUNK_STREAM}; the file can be removed`
 }
 

@@ -18,7 +18,7 @@ export interface SpoolSettings {
   directory: string
   /** Most bytes that the spool takes on disk. */
   maxBytes: number
-  /** Chunk n of an origin travels in lane n mod lanes. */
+  /** Lanes that chunks are dealt over. */
   lanes: number
 }
 
@@ -118,9 +118,8 @@ export class Spool {
    */
   async append(chunk: Uint8Array): Promise<ChunkFacts & { copied: boolean }> {
     const facts = factsOf(chunk)
-    const { sensor, seq } = facts.header
     const { lanes } = this.#settings
-    const key = laneKey(sensor, seq, lanes)
+    const key = laneKey(facts.header, lanes)
     const copied = facts.header.lanes !== lanes
     const bytes = copied ? chunkInLanes(chunk, lanes) : chunk
     const appending = this.#appendWhole(key, bytes)

@@ -1,6 +1,7 @@
-// Where each lane of each origin stands: sequence numbers of a lane go up by the number of lanes, so a larger step is
-// loss, and a smaller number is a chunk that came twice. One of these belongs to one claim: who loses a partition
-// forgets where its lanes stood. What sensors of before sent, without the number of lanes, is left to the auditor.
+// Where each lane of each origin stands, which is its numbers of one remainder: they go up by the number of lanes, so a
+// larger step is loss, and a smaller number is a chunk that came twice. One of these belongs to one claim: who loses a
+// partition forgets where its lanes stood. What sensors of before sent, without the number of lanes, is left to the
+// auditor.
 
 import { LRUCache } from 'lru-cache'
 import type { ChunkHeader } from '../chunk-header.ts'

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CHUNK_STREAM, laneKey } from '../../src/bus/bus.ts'
+import { CHUNK_STREAM } from '../../src/bus/bus.ts'
 import { KafkaSink } from '../../src/bus/kafka-sink.ts'
 import { type Cluster, startBroker, startCluster, stopBroker, stopCluster } from '../bus/broker.ts'
 import { BusWatch } from './bus-watch.ts'
@@ -197,8 +197,7 @@ export class Arena {
     const settings = { brokers: this.cluster.bootstrap, clientId: 'poisoner', topic: CHUNK_STREAM }
     const sink = new KafkaSink(settings, () => {})
     // To all partitions in turn.
-    const send = ({ bytes }: Poison) =>
-      sink.send({ key: laneKey('poison', this.#poisons++, 64), bytes })
+    const send = ({ bytes }: Poison) => sink.send({ key: `poison/${this.#poisons++ % 64}`, bytes })
     await Promise.all(poisons.map(send))
     await sink.close()
   }

@@ -76,9 +76,9 @@ describe.skipIf(!available)('a sensor', () => {
     const expected = [...(await chunkIds([STORY], 'local')), ...(await chunkIds([IPV6], 'local'))]
     expect(messages.map((one) => headerOf(one).id).sort()).toEqual(expected.sort())
     for (const one of messages) {
-      const { sensor: name, seq, lanes } = headerOf(one)
-      expect([8, 2]).toContain(lanes)
-      expect(one.key).toBe(laneKey(name, seq, lanes!))
+      const header = headerOf(one)
+      expect([8, 2]).toContain(header.lanes)
+      expect(one.key).toBe(laneKey(header, header.lanes!))
     }
     expect(new Set(messages.map((one) => headerOf(one).lanes)).size).toBe(2)
   }, 60_000)

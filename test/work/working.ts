@@ -123,8 +123,7 @@ export class Streams {
 
 function keyOf(bytes: Uint8Array): string {
   try {
-    const { sensor, seq } = decodeChunk(bytes).header
-    return laneKey(sensor, seq, LANES)
+    return laneKey(decodeChunk(bytes).header, LANES)
   } catch {
     return 'nobody/0'
   }
