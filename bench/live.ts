@@ -6,7 +6,8 @@
 //
 //   npm run bench:live -- [--through serve|kafka] [--connections 1000] [--rate 20] [--packets 20000] [--runs 3]
 //   npm run bench:live -- --storm      10,000 out-of-scope flows within a minute: what is lost, and what it takes
-//   npm run bench:live -- --idle       what `serve --live` uses while nothing happens
+//   npm run bench:live -- --idle       what `serve --live` uses while nothing happens; --scrape 15 reads its metrics so often
+//   unshare -n sh -c 'ip link set lo up && npm run bench:live -- --idle --on lo'       the same where no packet passes at all
 //
 // Needs root, `ip`, and tcpreplay for the other traffic. --json FILE writes every latency.
 
@@ -34,6 +35,8 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     storm: { type: 'boolean', default: false },
     idle: { type: 'boolean', default: false },
+    scrape: { type: 'string', default: '0' },
+    on: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 })
@@ -167,8 +170,13 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSign
 try {
   const agents = writeAgents(net)
   const environment = { BAILIWICK_WEBHOOK_SECRET_BENCH: WEBHOOK_SECRET }
-  const parts = { directory, agents, interface: net.interface, environment }
-  if (options.idle) await idle((port) => start({ ...parts, config: writeSettings(port) }), say)
+  const parts = { directory, agents, interface: options.on ?? net.interface, environment }
+  if (options.idle)
+    await idle(
+      (port) => start({ ...parts, config: writeSettings(port) }),
+      say,
+      Number(options.scrape),
+    )
   else if (options.storm)
     await storm(
       net,

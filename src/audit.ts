@@ -91,7 +91,8 @@ export async function runAudit(store: Asked, options: AuditOptions = {}): Promis
 
 /**
  * Audits now and then until it is closed or the signal is aborted: what was stored since the last time, a piece of what
- * was stored before (all of it in turn), and what was announced in the last day. A finding is logged once, and counted
+ * was stored before (all of it in turn), and what was announced in the last day. Every minute; every fifth one while few
+ * chunks come and nothing is wrong or under way. A finding is logged once, and counted
  * in the samples as long as it holds. A store that does not answer is asked again next time.
  */
 export function startAuditor(store: Asked, log: Log, options: AuditorOptions = {}): RunningAuditor {

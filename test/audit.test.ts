@@ -5,7 +5,7 @@ import { findingText } from '../src/audit/told.ts'
 import { type AuditReport, runAudit, startAuditor } from '../src/audit.ts'
 import type { TableName } from '../src/flow.ts'
 import type { Engine } from '../src/store/engine.ts'
-import type { EngineStore, SliceChunk } from '../src/store/store.ts'
+import type { EngineStore, SliceChunk, Store } from '../src/store/store.ts'
 import type { LogLevel } from '../src/telemetry.ts'
 import { flowsChunk, HOUR, letterOf, sayingOf, statement, storeAll } from './audit/world.ts'
 import { openEmbeddedStore } from './store/embedded-store.ts'
@@ -406,6 +406,26 @@ test('always on: a finding is logged once, counted while it holds, and gone when
     await until(() => value('audit_missing_rows') === 4)
     expect(value('audit_duplicate_rows')).toBe(0)
     expect(value('audit_failures_total')).toBe(0)
+  } finally {
+    await auditor.close()
+  }
+}, 60_000)
+
+test('always on: while nothing is new four of five turns are one small question', async () => {
+  await storeWorld()
+  let [passes, looks] = [0, 0]
+  const counting: Pick<Store, 'query'> = {
+    query: (name, params) => {
+      if (name === 'audit_clock') passes++
+      // Passes look for 64 chunks at a time.
+      if (name === 'audit_span' && 'chunks' in params && params.chunks === 16) looks++
+      return store.query(name, params)
+    },
+  }
+  const auditor = startAuditor(counting, () => {}, { everySeconds: 0.01, now: LATER })
+  try {
+    while (passes < 4) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(looks).toBe(4 * 3)
   } finally {
     await auditor.close()
   }

@@ -14,19 +14,21 @@ const NAME = /^[a-z][a-z0-9_]{0,100}$/
 /** Names of our own begin with it. */
 const PREFIX = 'bailiwick_'
 
-/** The numbers of one process. The event loop's delay and the garbage collector are watched from construction on. */
+/**
+ * The numbers of one process. The event loop's delay and the garbage collector are watched once somebody has asked for
+ * them: looking a hundred times a second is most of what an idle process does.
+ */
 export class ProcessMetrics {
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
   readonly #process = new Registry()
   /** Samples that were not shown: a wrong name, a number that is none, or one too many. */
   #dropped = 0
-
-  constructor() {
-    collectDefaultMetrics({ register: this.#process })
-  }
+  #watching = false
 
   /** @param name of the process. */
   async text(name: string, observed: Iterable<Observed>): Promise<string> {
+    if (!this.#watching) collectDefaultMetrics({ register: this.#process })
+    this.#watching = true
     const parts = [...observed]
     const samples = parts.flatMap((part) => part.samples())
     const { ready } = readinessOf(parts)

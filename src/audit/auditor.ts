@@ -1,4 +1,5 @@
-// The always-on auditor: a pass now and then over what is new, a piece of what is old, and what was announced.
+// The always-on auditor: a pass now and then over what is new, a piece of what is old, and what was announced; less often
+// while there is little new, because most of what a pass takes is the same however little there is to look at.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log, Observed, Sample } from '../telemetry.ts'
@@ -13,11 +14,16 @@ const BEGIN_HOURS = 1
 const SAID_HOURS = 24
 /** Chunks of one query: an embedded engine answers nobody else meanwhile, so it has to be a second or two. */
 const PIECE_CHUNKS = 64
+/** While fewer chunks than this are new, and nothing is wrong or under way, one time in so many is enough. */
+const FEW_CHUNKS = 16
+const QUIET_TURNS = 5
+/** Chunks that were stored after what was looked at: the store's clock cannot be so far ahead of the last pass. */
+const AHEAD_MILLIS = 24 * HOUR_MILLIS
 /** Findings that are held and told. */
 const HELD_MAX = 10_000
 
 export interface AuditorOptions {
-  /** Between two passes. */
+  /** Between two passes; five times that while there is little new. */
   everySeconds?: number
   /** Milliseconds since 1970; the store's clock if it is not given. */
   now?: () => number
@@ -48,6 +54,8 @@ export class Auditor implements RunningAuditor {
   #next: number | undefined
   #sweep = 0
   #passes = 0
+  /** Times that were let go since the last pass. */
+  #skipped = 0
   #failures = 0
   #failing = false
   #passedAt = 0
@@ -78,7 +86,8 @@ export class Auditor implements RunningAuditor {
     const pause = (this.#options.everySeconds ?? 60) * 1000
     while (!signal.aborted) {
       try {
-        await this.#pass()
+        if (await this.#isDue()) await this.#pass()
+        else this.#skipped++
         this.#failing = false
       } catch (error) {
         // A store that is closed at the end of its process does not answer, and need not.
@@ -92,6 +101,19 @@ export class Auditor implements RunningAuditor {
       }
       await sleep(pause, undefined, { signal, ref: false }).catch(() => {})
     }
+  }
+
+  /** Asks one small question, and that only where nothing else says that there is something to look at. */
+  async #isDue(): Promise<boolean> {
+    if (this.#next === undefined || this.#skipped >= QUIET_TURNS - 1 || this.#failing) return true
+    const held = this.#rows.size + this.#said.length
+    if (held > 0 || this.#hours.some(({ pending }) => pending > 0)) return true
+    const [span] = await this.#store.query('audit_span', {
+      from: this.#next,
+      until: this.#next + AHEAD_MILLIS,
+      chunks: FEW_CHUNKS,
+    })
+    return span !== undefined && span.chunks >= FEW_CHUNKS
   }
 
   async #pass(): Promise<void> {
@@ -115,7 +137,12 @@ export class Auditor implements RunningAuditor {
       }
       this.#next = next
     }
-    this.#sweep = (await this.#look(this.#sweep, this.#next)) ?? 0
+    // As much of what is old as if no time had been let go.
+    for (let pieces = 1 + this.#skipped; pieces > 0 && !this.#ended.signal.aborted; pieces--) {
+      this.#sweep = (await this.#look(this.#sweep, this.#next)) ?? 0
+      if (this.#sweep === 0) break
+    }
+    this.#skipped = 0
     const all = [...this.#rows.values(), ...this.#said]
     this.#hours = auditHours(said, all)
     this.#tell(all)
