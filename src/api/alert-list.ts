@@ -2,13 +2,14 @@
 // besides; and one of them with all that speaks for it.
 
 import { z } from 'zod'
+import type { AlertView } from '../respond/alert-view.ts'
 import type { AlertRow } from '../store/queries.ts'
 import type { Store } from '../store/store.ts'
 import { AlertShaper, AlertShown, EvidenceShown, evidenceOf } from './alert-shape.ts'
 import { CursorText, cursorOf, keysOf, Micros } from './cursor.ts'
 import { FlowShown, flowsOf } from './flow-shape.ts'
 import { Refusal } from './house-rules.ts'
-import type { ApiParts, DeskAlert } from './parts.ts'
+import type { ApiParts } from './parts.ts'
 import { Moment, NIL, TIME_MAX, Uuid, Word, whole } from './shapes.ts'
 
 const HOUR = 3_600_000_000
@@ -146,7 +147,7 @@ async function storedAlerts(lane: AlertParts['lane'], wanted: Wanted): Promise<A
   })
 }
 
-function fits(alert: DeskAlert, query: AlertFilters): boolean {
+function fits(alert: AlertView, query: AlertFilters): boolean {
   return (
     (query.agent === undefined || alert.agent === query.agent) &&
     (query.destination === undefined || alert.destination === query.destination) &&

@@ -3,14 +3,17 @@
 import { z } from 'zod'
 import { serviceText } from '../identity/agent.ts'
 import { isoTime } from '../report.ts'
+import type { AlertView, DeliveryView } from '../respond/alert-view.ts'
+import { type Alert, alertOfRow } from '../respond/alerts.ts'
+import { DELIVERY_STATES } from '../respond/mail.ts'
 import type { RevocationDesk } from '../respond/revoke-desk.ts'
 import type { AlertRow } from '../store/queries.ts'
-import type { AgentsView, DeskAlert } from './parts.ts'
+import type { AgentsView } from './parts.ts'
 
 export const DeliveryShown = z
   .object({
     endpoint: z.string(),
-    state: z.enum(['queued', 'sending', 'delivered', 'dead', 'held']),
+    state: z.enum(DELIVERY_STATES),
     attempts: z.int(),
     next_at: z.string().nullable(),
     last_error: z.string().nullable(),
@@ -79,34 +82,22 @@ export class AlertShaper {
       this.#revocations.set(alertId, [...(this.#revocations.get(alertId) ?? []), { id, state }])
   }
 
-  ofDesk(alert: DeskAlert): AlertShown {
+  ofDesk(alert: AlertView): AlertShown {
     return {
       ...this.#common(alert),
-      flows: alert.flows,
       raised_at: isoTime(alert.raisedAt * 1000),
-      deliveries: alert.deliveries.map(({ endpoint, state, attempts, nextAt, lastError }) => ({
-        endpoint,
-        state,
-        attempts,
-        next_at: nextAt === undefined ? null : isoTime(nextAt * 1000),
-        last_error: lastError ?? null,
-      })),
+      deliveries: alert.deliveries.map(deliveryShown),
     }
   }
 
-  ofStore({ alert_id, peer_port, ip_proto, ...row }: AlertRow): AlertShown {
-    return {
-      ...this.#common({ ...row, id: alert_id, port: peer_port, ipProto: ip_proto }),
-      flows: row.flows,
-      raised_at: null,
-      deliveries: [],
-    }
+  ofStore(row: AlertRow): AlertShown {
+    return { ...this.#common(alertOfRow(row)), raised_at: null, deliveries: [] }
   }
 
-  #common(alert: Omit<DeskAlert, 'flows' | 'raisedAt' | 'deliveries' | 'evidence'>) {
-    const { id, kind, rule, agent, subject, destination, port, ipProto, score } = alert
+  #common(alert: Alert) {
+    const { id, kind, rule, agent, subject, destination, port, ipProto, flows, score } = alert
     return {
-      ...{ id, kind, rule, agent, subject, destination, port, score },
+      ...{ id, kind, rule, agent, subject, destination, port, flows, score },
       owner: this.#owners.get(agent) ?? '',
       ip_proto: ipProto,
       service: serviceText(ipProto, port),
@@ -119,8 +110,16 @@ export class AlertShaper {
   }
 }
 
-export function evidenceOf({ evidence }: DeskAlert): z.infer<typeof EvidenceShown> | null {
-  if (evidence === undefined) return null
+export function deliveryShown(view: DeliveryView): z.infer<typeof DeliveryShown> {
+  const { endpoint, state, attempts, nextAt, lastError } = view
+  return {
+    ...{ endpoint, state, attempts },
+    next_at: nextAt === undefined ? null : isoTime(nextAt * 1000),
+    last_error: lastError ?? null,
+  }
+}
+
+export function evidenceOf({ evidence }: AlertView): z.infer<typeof EvidenceShown> {
   return {
     flow_id: evidence.flowId,
     sensor: evidence.sensor,

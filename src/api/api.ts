@@ -55,11 +55,8 @@ export async function startApi(settings: ApiSettings, parts: ApiParts): Promise<
   const server = bareServer(settings)
   const metrics = new ProcessMetrics()
   const lane = new StoreLane(parts.store, parts.log)
-  const stream = new LiveStream(
-    parts.hub,
-    { agents: parts.agents, revocations: parts.revocations },
-    parts.log,
-  )
+  const { agents, revocations } = parts
+  const stream = new LiveStream(parts.hub, { agents, revocations })
   const close = async () => {
     stream.close()
     await server.close()

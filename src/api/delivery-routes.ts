@@ -41,11 +41,10 @@ export function addDeliveryRoutes(server: Routes, parts: ApiParts): void {
       const dead = responder?.dead() ?? []
       return {
         total: dead.length,
-        dead: dead.slice(0, DEAD_MAX).map(({ id, endpoint, attempts, ...rest }) => ({
-          ...{ id, endpoint, attempts },
-          alerts: [...rest.alerts],
-          last_error: rest.lastError ?? '',
-          died_at: isoTime((rest.diedAt ?? 0) * 1000),
+        dead: dead.slice(0, DEAD_MAX).map(({ id, endpoint, attempts, alerts, ...rest }) => ({
+          ...{ id, endpoint, attempts, alerts: [...alerts] },
+          last_error: rest.lastError,
+          died_at: isoTime(rest.diedAt * 1000),
         })),
       }
     },

@@ -4,11 +4,11 @@
 
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
-import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
+import type { Hub, HubEvent } from '../respond/hub.ts'
+import type { Observed, Readiness, Sample } from '../telemetry.ts'
 import { printableJson } from '../wire-text.ts'
-import { AlertShaper, type Beside, DeliveryShown } from './alert-shape.ts'
+import { AlertShaper, type Beside, deliveryShown } from './alert-shape.ts'
 import { PROBLEMS, Refusal } from './house-rules.ts'
-import type { DeskAlert, LiveEvent, LiveEvents } from './parts.ts'
 import { revocationShown } from './revocation-routes.ts'
 import { NoQuery, type Routes } from './shapes.ts'
 
@@ -37,7 +37,6 @@ interface Client {
 
 export class LiveStream implements Observed {
   readonly #beside: Beside
-  readonly #log: Log
   readonly #clients = new Set<Client>()
   readonly #ring: Told[] = []
   #ringBytes = 0
@@ -46,11 +45,9 @@ export class LiveStream implements Observed {
   readonly #leave: () => void
   #told = 0
   #cutOff = 0
-  #wrong = 0
 
-  constructor(hub: LiveEvents, beside: Beside, log: Log) {
+  constructor(hub: Pick<Hub, 'since' | 'subscribe'>, beside: Beside) {
     this.#beside = beside
-    this.#log = log
     for (const event of hub.since(-1)) this.#keep(event)
     this.#leave = hub.subscribe((event) => this.#tell(event))
   }
@@ -111,7 +108,6 @@ export class LiveStream implements Observed {
       },
       counter('live_stream_events_total', 'Events that were told to whoever listened', this.#told),
       counter('live_stream_cut_off_total', 'Listeners that read too slowly', this.#cutOff),
-      counter('live_stream_wrong_total', 'Events of no known shape, told to nobody', this.#wrong),
     ]
   }
 
@@ -126,21 +122,15 @@ export class LiveStream implements Observed {
     )
   }
 
-  #tell(event: LiveEvent): void {
+  #tell(event: HubEvent): void {
     const told = this.#keep(event)
-    if (told === undefined) return
     this.#told++
     for (const client of this.#clients) this.#write(client, told.text)
   }
 
-  #keep(event: LiveEvent): Told | undefined {
+  #keep(event: HubEvent): Told {
     this.#forgotten ??= event.id - 1
     const data = shownEvent(event, this.#beside)
-    if (data === undefined) {
-      if (this.#wrong++ === 0)
-        this.#log('error', 'an event has no known shape and is not told', { type: event.type })
-      return undefined
-    }
     const at = new Date(event.at).toISOString()
     const told = {
       id: event.id,
@@ -179,64 +169,17 @@ function eventText({ event, id, data, retry }: Message): string {
   return `id: ${id}\nevent: ${event}\n${again}data: ${printableJson(data)}\n\n`
 }
 
-const text = z.string()
-const number = z.number()
-const DeliveryEvent = z.object({
-  alertId: text.optional(),
-  alerts: z.array(text).optional(),
-  endpoint: text,
-  state: DeliveryShown.shape.state,
-  attempts: number,
-  nextAt: number.optional(),
-  lastError: text.optional(),
-})
-const RevocationEvent = z.object({
-  id: text,
-  agent: text,
-  alertId: text,
-  state: text,
-  mode: text,
-  sentence: text,
-  askedAt: number,
-  deadline: number.optional(),
-  decidedBy: text.optional(),
-  detail: text.optional(),
-})
-const AlertEvent = z.looseObject({
-  ...{ id: text, kind: text, rule: text, agent: text, subject: text, destination: text },
-  ...{ port: number, ipProto: number, first: number, last: number, flows: number },
-  ...{ score: number, grade: text, sentence: text, raisedAt: number },
-  deliveries: z.array(z.looseObject({ endpoint: text, state: text, attempts: number })),
-})
-
-/** What is told of an event, in the words of the API; undefined if it is of no known shape. */
-function shownEvent(
-  { type, data }: LiveEvent,
-  beside: Beside,
-): Record<string, unknown> | undefined {
-  if (type === 'notice') return { notice: data }
-  if (type === 'alert') {
-    const alert = AlertEvent.safeParse(data)
-    return alert.success
-      ? { alert: new AlertShaper(beside).ofDesk(alert.data as unknown as DeskAlert) }
-      : undefined
-  }
-  if (type === 'revocation') {
-    const revocation = RevocationEvent.safeParse(data)
-    return revocation.success
-      ? { revocation: revocationShown(revocation.data as Parameters<typeof revocationShown>[0]) }
-      : undefined
-  }
-  const delivery = DeliveryEvent.safeParse(data)
-  if (!delivery.success) return undefined
-  const { alertId, alerts, endpoint, state, attempts, nextAt, lastError } = delivery.data
-  return {
-    delivery: {
-      alerts: alerts ?? (alertId === undefined ? [] : [alertId]),
-      ...{ endpoint, state, attempts },
-      next_at: nextAt === undefined ? null : new Date(nextAt).toISOString(),
-      last_error: lastError ?? null,
-    },
+/** What is told of an event, in the words of the API. */
+function shownEvent({ type, data }: HubEvent, beside: Beside): Record<string, unknown> {
+  switch (type) {
+    case 'notice':
+      return { notice: data }
+    case 'alert':
+      return { alert: new AlertShaper(beside).ofDesk(data) }
+    case 'revocation':
+      return { revocation: revocationShown(data) }
+    case 'delivery':
+      return { delivery: { alerts: data.alerts, ...deliveryShown(data) } }
   }
 }
 

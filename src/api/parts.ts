@@ -1,6 +1,8 @@
 // What the API is built from: ports that the parts of a process fill. All but the store may be absent, and the routes
 // that need them then say so.
 
+import type { AlertView, DeadDelivery } from '../respond/alert-view.ts'
+import type { Hub } from '../respond/hub.ts'
 import type { RevocationDesk } from '../respond/revoke-desk.ts'
 import type { WebhookDesk } from '../respond/webhook-desk.ts'
 import type { Store } from '../store/store.ts'
@@ -23,93 +25,20 @@ export interface ApiSettings {
   proxy: { said: boolean; addresses: readonly string[] }
 }
 
-/** What is published while it happens. Ids count up by one within one life of the process. */
-export interface LiveEvent {
-  id: number
-  type: 'alert' | 'delivery' | 'revocation' | 'notice'
-  /** Milliseconds since 1970, wall clock. */
-  at: number
-  data: Record<string, unknown>
-}
-
-/** `Hub` of src/respond/hub.ts. */
-export interface LiveEvents {
-  /** Those after `id` that are still held, oldest first. */
-  since(id: number): LiveEvent[]
-  subscribe(listener: (event: LiveEvent) => void): () => void
-}
-
-export interface DeliveryView {
-  endpoint: string
-  state: 'queued' | 'sending' | 'delivered' | 'dead' | 'held'
-  attempts: number
-  /** Milliseconds since 1970. */
-  nextAt?: number
-  lastError?: string
-}
-
 /** Alerts that are held in memory, before and after the store has them. */
 export interface AlertBoard {
   /** Newest first; older than the alert `before`. */
-  alerts(options: { limit: number; before?: string }): readonly DeskAlert[]
+  alerts(options: { limit: number; before?: string }): readonly AlertView[]
   /** One that is still held. */
-  alert(id: string): DeskAlert | undefined
+  alert(id: string): AlertView | undefined
 }
 
 /** What raises alerts and sends them: `Responder` of src/respond/responder.ts. */
 export interface AlertDesk extends AlertBoard {
   /** Newest first. */
-  dead(): readonly DeadDeliveryView[]
+  dead(): readonly DeadDelivery[]
   /** Sends a dead delivery again. @throws Error if there is none of this id */
   redrive(id: string): Promise<void>
-}
-
-/** An alert as the desk holds it. Times of the data in microseconds, `raisedAt` in milliseconds of the wall clock. */
-export interface DeskAlert {
-  id: string
-  kind: string
-  rule: string
-  agent: string
-  subject: string
-  destination: string
-  port: number
-  ipProto: number
-  first: number
-  last: number
-  flows: number
-  score: number
-  grade: string
-  sentence: string
-  raisedAt: number
-  deliveries: readonly DeliveryView[]
-  /** The worst finding. */
-  evidence?: DeskEvidence
-}
-
-/** Part of `FindingEvent` of src/respond/finding.ts. Times in microseconds. */
-export interface DeskEvidence {
-  flowId: string
-  sensor: string
-  ts: number
-  decidedAt: number
-  peer: string
-  peerName: string
-  handshake: string
-  direction: string
-  directionSure: boolean
-  method: string
-}
-
-/** A delivery that is tried no more. */
-export interface DeadDeliveryView {
-  id: string
-  endpoint: string
-  /** Ids of the alerts that it tells of. */
-  alerts: readonly string[]
-  attempts: number
-  lastError?: string
-  /** Milliseconds since 1970. */
-  diedAt?: number
 }
 
 /** Registered agents as they are used now. */
@@ -135,7 +64,7 @@ export const NO_AGENTS: AgentsView = { loadedAt: 0, agents: [] }
 
 export interface ApiParts {
   store: Pick<Store, 'query'>
-  hub: LiveEvents
+  hub: Pick<Hub, 'since' | 'subscribe'>
   responder?: AlertDesk
   /** Where alerts are known of but not sent; the responder, if there is one. */
   raised?: AlertBoard

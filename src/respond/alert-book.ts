@@ -82,6 +82,14 @@ export class AlertBook {
     return this.#alerts.values()
   }
 
+  /** Newest first, from before the alert of that id on; who asks beyond one that went has seen all that is held. */
+  newest({ limit, before }: { limit: number; before?: string }): BookedAlert[] {
+    const all = [...this.#alerts.values()].reverse()
+    if (before === undefined) return all.slice(0, limit)
+    const at = all.findIndex(({ id }) => id === before)
+    return at < 0 ? [] : all.slice(at + 1, at + 1 + limit)
+  }
+
   /**
    * Takes findings. @param now milliseconds since 1970
    * @returns what changed, by alert; not what was known already

@@ -1,7 +1,7 @@
 // Alerts and deliveries as others see them.
 
-import type { Grade } from '../flow.ts'
 import type { BookedAlert } from './alert-book.ts'
+import type { Alert } from './alerts.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { FindingEvent } from './finding.ts'
 import type { DeliveryState, Mail } from './mail.ts'
@@ -16,29 +16,22 @@ export interface DeliveryView {
   lastError?: string
 }
 
-export interface AlertView {
-  /** UUID, a function of rule, agent, destination and hour. */
-  id: string
-  kind: string
-  rule: string
-  agent: string
-  subject: string
-  destination: string
-  port: number
-  ipProto: number
-  /** Microseconds since 1970, of the data. */
-  first: number
-  last: number
-  /** Distinct flows; FLOWS_MAX stands for more. */
-  flows: number
-  score: number
-  grade: Grade
-  sentence: string
+/** An alert that is held in memory. Of its flows, FLOWS_MAX stands for more. */
+export interface AlertView extends Alert {
   /** The worst finding. */
   evidence: FindingEvent
   /** Milliseconds since 1970 of the wall clock. */
   raisedAt: number
   deliveries: DeliveryView[]
+}
+
+/** How far a message has come, as it is told when that changes. */
+export interface DeliveryStep extends DeliveryView {
+  /** Of the message, and of the alerts that it tells of. */
+  id: string
+  alerts: readonly string[]
+  /** What the endpoint answered, where it took it. */
+  status?: number
 }
 
 /** A message that is tried no more. */

@@ -2,6 +2,7 @@
 // a second time: what the findings say now is what the alerts are.
 
 import type { Grade } from '../flow.ts'
+import type { AlertRow } from '../store/queries.ts'
 import type { Store } from '../store/store.ts'
 
 /** Alerts that one call gives at most. */
@@ -40,10 +41,9 @@ export async function listAlerts(store: Store, run?: string, limit = ALERTS_MAX)
     run === undefined
       ? await store.query('alerts', { limit })
       : await store.query('report_alerts', { run, limit })
-  return rows.map(({ alert_id, peer_port, ip_proto, ...row }) => ({
-    id: alert_id,
-    port: peer_port,
-    ipProto: ip_proto,
-    ...row,
-  }))
+  return rows.map(alertOfRow)
+}
+
+export function alertOfRow({ alert_id, peer_port, ip_proto, ...row }: AlertRow): Alert {
+  return { id: alert_id, port: peer_port, ipProto: ip_proto, ...row }
 }

@@ -2,19 +2,31 @@
 // is gone after a while: what must not be lost stands in the outbox and in the store.
 
 import type { Log } from '../telemetry.ts'
+import type { AlertView, DeliveryStep } from './alert-view.ts'
+import type { RevocationView } from './revoke-desk.ts'
 
 export const HUB_EVENT_TYPES = ['alert', 'delivery', 'revocation', 'notice'] as const
 export type HubEventType = (typeof HUB_EVENT_TYPES)[number]
 
-export interface HubEvent {
+/** What is told of each. */
+export interface HubData {
+  alert: AlertView
+  delivery: DeliveryStep
+  revocation: RevocationView
+  /** JSON values. */
+  notice: Readonly<Record<string, unknown>>
+}
+
+interface Told<T extends HubEventType> {
   /** Counts up over all types, in this process, from the millisecond of its start times 1,000: ids never go back. */
   id: number
-  type: HubEventType
+  type: T
   /** Milliseconds since 1970. */
   at: number
-  /** JSON values. */
-  data: Record<string, unknown>
+  data: HubData[T]
 }
+
+export type HubEvent = { [T in HubEventType]: Told<T> }[HubEventType]
 
 export type HubListener = (event: HubEvent) => void
 
@@ -53,8 +65,10 @@ export class Hub {
     return this.#thrownOut
   }
 
-  publish(type: HubEventType, data: Record<string, unknown>): HubEvent {
-    const event: HubEvent = { id: this.#nextId++, type, at: this.#now(), data }
+  publish<T extends HubEventType>(type: T, data: HubData[T]): Told<T> {
+    const told: Told<T> = { id: this.#nextId++, type, at: this.#now(), data }
+    // The compiler does not see that each of them is one of all.
+    const event = told as HubEvent
     const ring = this.#rings.get(type)!
     ring.push(event)
     // In bulk, because taking the first off a list of thousands is not free.
@@ -67,7 +81,7 @@ export class Hub {
         this.#thrownOut++
         this.#log('warn', 'a listener failed and is told nothing more', { err: error })
       }
-    return event
+    return told
   }
 
   /** Events after this id, as far as they are remembered, in order. Of each type the last HUB_RING. */

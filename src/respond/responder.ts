@@ -115,7 +115,6 @@ export class Responder implements Observed {
   async #takeSome(events: readonly FindingEvent[]): Promise<void> {
     if (this.#fault !== undefined) throw this.#fault
     const { book } = this.#outbox
-    const known = new Set(events.map(({ alertId }) => alertId).filter((id) => book.get(id)))
     const changes = book.absorb(events, this.#now())
     // What is known already may be known by somebody who still waits for the disk.
     if (changes.length === 0) return await this.#outbox.settled()
@@ -125,7 +124,7 @@ export class Responder implements Observed {
     await failpoint('F8_alert_outbox')
     for (const mail of mails) this.#endpoints.get(mail.endpoint)?.enqueue(mail)
     for (const endpoint of this.#endpoints.values()) endpoint.pump()
-    this.#publish(changes, known)
+    this.#publish(changes)
   }
 
   /** Gives a changed alert to the endpoints that want it and have not had it. */
@@ -142,21 +141,16 @@ export class Responder implements Observed {
     if (wanting.length > 0) change.waiting = wanting.map(({ name }) => name)
   }
 
-  #publish(changes: readonly AlertChange[], known: ReadonlySet<string>): void {
+  #publish(changes: readonly AlertChange[]): void {
     for (const { id } of changes) {
       const alert = this.#outbox.book.get(id)
-      if (alert === undefined) continue
-      this.#parts.hub.publish('alert', { ...this.#view(alert), fresh: !known.has(id) })
+      if (alert !== undefined) this.#parts.hub.publish('alert', this.#view(alert))
     }
   }
 
   /** Newest first, from before the alert of that id on; the store has those that are no longer held. */
-  alerts({ limit, before }: { limit: number; before?: string }): AlertView[] {
-    const all = [...this.#outbox.book.all()].reverse()
-    const start = before === undefined ? 0 : all.findIndex(({ id }) => id === before) + 1
-    // Who asks for what is before an alert that went has seen all that is held.
-    if (before !== undefined && start === 0) return []
-    return all.slice(start, start + limit).map((alert) => this.#view(alert))
+  alerts(options: { limit: number; before?: string }): AlertView[] {
+    return this.#outbox.book.newest(options).map((alert) => this.#view(alert))
   }
 
   alert(id: string): AlertView | undefined {

@@ -85,7 +85,7 @@ export class RevocationRecords {
 
   #publish(id: string): void {
     const revocation = this.book.get(id)
-    if (revocation !== undefined) this.#hub.publish('revocation', { ...viewOf(revocation) })
+    if (revocation !== undefined) this.#hub.publish('revocation', viewOf(revocation))
   }
 
   async #note(

@@ -34,7 +34,7 @@ export class LiveAlerts implements AlertBoard, Observed {
       const changes = this.#book.absorb(decodeFindings(delivery.bytes), delivery.acceptedAt)
       for (const { id } of changes) {
         const alert = this.#book.get(id)
-        if (alert !== undefined) this.#parts.hub.publish('alert', { ...view(alert) })
+        if (alert !== undefined) this.#parts.hub.publish('alert', view(alert))
       }
     } catch (error) {
       if (!(error instanceof FindingMessageError)) throw error
@@ -47,12 +47,8 @@ export class LiveAlerts implements AlertBoard, Observed {
     }
   }
 
-  alerts({ limit, before }: { limit: number; before?: string }): AlertView[] {
-    const all = [...this.#book.all()].reverse()
-    const start = before === undefined ? 0 : all.findIndex(({ id }) => id === before) + 1
-    // Who asks for what is before an alert that went has seen all that is held.
-    if (before !== undefined && start === 0) return []
-    return all.slice(start, start + limit).map(view)
+  alerts(options: { limit: number; before?: string }): AlertView[] {
+    return this.#book.newest(options).map(view)
   }
 
   alert(id: string): AlertView | undefined {

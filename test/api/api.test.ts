@@ -5,7 +5,7 @@ import { addToken } from '../../src/api/tokens.ts'
 import { formatUuid } from '../../src/hash.ts'
 import { HOSTILE, RAW_CONTROL } from '../cli/heard.ts'
 import { AGENT, flowIdOf, judged, sampleChunk } from '../store/samples.ts'
-import { alertId, deskAlert, TestDesk, TestRevocations, waiting } from './desk.ts'
+import { alertId, deadLetter, deskAlert, TestDesk, TestRevocations, waiting } from './desk.ts'
 import { openWorld, type World } from './world.ts'
 
 const SECOND = 1_000_000
@@ -39,14 +39,8 @@ beforeAll(async () => {
     ],
   })
   desk.held.push(deskAlert('raised'), deskAlert('stored0', { sentence: 'raised and stored' }))
-  desk.letters.push({
-    id: 'msg_1',
-    endpoint: 'siem',
-    alerts: [alertId('raised')],
-    attempts: 10,
-    lastError: 'it answers 500',
-    diedAt: 1_700_000_000_000,
-  })
+  const diedAt = 1_700_000_000_000
+  desk.letters.push(deadLetter('msg_1', { alerts: [alertId('raised')], diedAt }))
   revocations.views.push(waiting('rev_1', alertId('raised')), waiting('rev_2', alertId('raised')))
 })
 afterAll(() => world.close())

@@ -1,20 +1,26 @@
 // Who raises alerts, in memory, for tests of what is shown of them: what the real one holds, without what it does.
 
-import type { AlertDesk, DeadDeliveryView, DeskAlert } from '../../src/api/parts.ts'
+import type { AlertDesk } from '../../src/api/parts.ts'
 import { contentUuid, formatUuid } from '../../src/hash.ts'
-import type { EndpointView } from '../../src/respond/alert-view.ts'
+import type {
+  AlertView,
+  DeadDelivery,
+  DeliveryStep,
+  EndpointView,
+} from '../../src/respond/alert-view.ts'
 import {
   type RevocationDesk,
   RevocationRefused,
   type RevocationRequest,
   type RevocationView,
 } from '../../src/respond/revoke-desk.ts'
+import { finding } from '../respond/made-findings.ts'
 import { AGENT, flowIdOf, MONDAY } from '../store/samples.ts'
 
 export const alertId = (name: string) => formatUuid(contentUuid([name]))
 
 /** An alert with all its parts; `at` in milliseconds. */
-export function deskAlert(name: string, more: Partial<DeskAlert> = {}, at = Date.now()): DeskAlert {
+export function deskAlert(name: string, more: Partial<AlertView> = {}, at = Date.now()): AlertView {
   return {
     id: alertId(name),
     kind: 'out_of_scope',
@@ -33,38 +39,45 @@ export function deskAlert(name: string, more: Partial<DeskAlert> = {}, at = Date
       'invoice-reader reached paste.example.net (tcp/443), which no rule of its scope allows',
     raisedAt: at,
     deliveries: [{ endpoint: 'siem', state: 'queued', attempts: 0 }],
-    evidence: {
-      flowId: formatUuid(flowIdOf(name)),
-      sensor: 'tap1',
-      ts: MONDAY,
-      decidedAt: MONDAY + 40_000,
-      peer: '203.0.113.9',
-      peerName: 'www.paste.example.net',
-      handshake: 'completed',
-      direction: 'egress',
-      directionSure: true,
+    evidence: finding(name, 0, {
+      ...{ flowId: formatUuid(flowIdOf(name)), sensor: 'tap1', ts: MONDAY },
+      ...{ decidedAt: MONDAY + 40_000, peer: '203.0.113.9', peerName: 'www.paste.example.net' },
       method: 'address',
-    },
+    }),
     ...more,
+  }
+}
+
+/** How far the message about an alert has come at the endpoint `siem`. */
+export function deliveryStep(name: string, more: Partial<DeliveryStep>): DeliveryStep {
+  const alerts = [alertId(name)]
+  return { id: `msg_${name}`, endpoint: 'siem', state: 'queued', attempts: 0, alerts, ...more }
+}
+
+/** A message that is tried no more. */
+export function deadLetter(id: string, more: Partial<DeadDelivery> = {}): DeadDelivery {
+  return {
+    ...{ id, endpoint: 'siem', alertId: '', alerts: [], attempts: 10 },
+    ...{ lastError: 'it answers 500', createdAt: Date.now(), diedAt: Date.now(), ...more },
   }
 }
 
 export class TestDesk implements AlertDesk {
   /** Newest first. */
-  readonly held: DeskAlert[] = []
-  readonly letters: DeadDeliveryView[] = []
+  readonly held: AlertView[] = []
+  readonly letters: DeadDelivery[] = []
   readonly redriven: string[] = []
 
-  alerts({ limit, before }: { limit: number; before?: string }): DeskAlert[] {
+  alerts({ limit, before }: { limit: number; before?: string }): AlertView[] {
     const from = before === undefined ? 0 : this.held.findIndex(({ id }) => id === before) + 1
     return this.held.slice(from, from + limit)
   }
 
-  alert(id: string): DeskAlert | undefined {
+  alert(id: string): AlertView | undefined {
     return this.held.find((one) => one.id === id)
   }
 
-  dead(): DeadDeliveryView[] {
+  dead(): DeadDelivery[] {
     return this.letters
   }
 

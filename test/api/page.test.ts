@@ -5,11 +5,21 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { AgentsView, DeskAlert } from '../../src/api/parts.ts'
+import type { AgentsView } from '../../src/api/parts.ts'
+import type { AlertView } from '../../src/respond/alert-view.ts'
 import { HOSTILE } from '../cli/heard.ts'
 import { judged, sampleChunk } from '../store/samples.ts'
 import { browserAvailable, type Looked, openBrowser, openTab, shoot } from './browser.ts'
-import { alertId, deskAlert, TestDesk, TestRevocations, TestWebhooks, waiting } from './desk.ts'
+import {
+  alertId,
+  deadLetter,
+  deliveryStep,
+  deskAlert,
+  TestDesk,
+  TestRevocations,
+  TestWebhooks,
+  waiting,
+} from './desk.ts'
 import { fillScene } from './scene.ts'
 import { AGENTS, openWorld, type World } from './world.ts'
 
@@ -58,10 +68,10 @@ async function open(shape: Parameters<typeof openTab>[2] = {}): Promise<Looked['
 }
 
 /** What happens in a process: it is held, and told to whoever listens. */
-function raise(name: string, more: Partial<DeskAlert> = {}): DeskAlert {
+function raise(name: string, more: Partial<AlertView> = {}): AlertView {
   const alert = deskAlert(name, more)
   desk.held.unshift(alert)
-  world.hub.publish('alert', { ...alert })
+  world.hub.publish('alert', alert)
   return alert
 }
 
@@ -107,22 +117,14 @@ describe.skipIf(!there)('the page', () => {
     // Level in words, both clocks, whose it is.
     await soon(() => rows(page).first().textContent()).toMatch(/55medium\d\d:\d\d:\d\d.*UTC/)
     expect(await rows(page).first().textContent()).toContain('finance@corp.example')
-    world.hub.publish('delivery', {
-      ...{ alertId: alertId('first'), endpoint: 'siem', state: 'delivered', attempts: 2 },
-    })
+    world.hub.publish('delivery', deliveryStep('first', { state: 'delivered', attempts: 2 }))
     await page.getByText('siem delivered after 2 tries').waitFor()
     expect(await page.evaluate('performance.timeOrigin')).toBe(opened)
   })
 
   test('says what is lost, which change of the agents is not used, and what waits', async () => {
     agents = { ...AGENTS, problem: 'agents/invoice.yaml:7:3: unknown key `hots`' }
-    desk.letters.push({
-      id: 'msg_1',
-      endpoint: 'siem',
-      alerts: [],
-      attempts: 10,
-      diedAt: Date.now(),
-    })
+    desk.letters.push(deadLetter('msg_1'))
     webhooks.views.push({
       ...{ name: 'siem', target: 'https://siem.example', state: 'held', queued: 12 },
       ...{ dead: 1, delivered: 400, lastError: 'it answers 500' },
@@ -219,7 +221,7 @@ describe.skipIf(!there)('the page', () => {
     const page = await open()
     const view = waiting('rev_1', alertId('bad'))
     revocations.views.push(view)
-    world.hub.publish('revocation', { ...view })
+    world.hub.publish('revocation', view)
     await page.getByRole('heading', { name: 'Waiting for your decision 1' }).waitFor()
     await page.getByText('revocation waits for approval').waitFor()
     await page.getByRole('button', { name: 'Approve…' }).click()
@@ -241,7 +243,7 @@ describe.skipIf(!there)('the page', () => {
     agents = { ...AGENTS, problem: markup, agents: named }
     const bad = { name: markup, target: markup, state: 'working' as const, queued: 0, dead: 0 }
     webhooks.views.push({ ...bad, delivered: 0, lastError: markup })
-    desk.letters.push({ id: 'm', endpoint: markup, alerts: [], attempts: 1, lastError: markup })
+    desk.letters.push(deadLetter('m', { endpoint: markup, lastError: markup }))
     const view = { ...waiting('rev_1', alertId('hostile0')), agent: markup, sentence: markup }
     revocations.views.push({ ...view, detail: markup, decidedBy: markup })
     const page = await open()

@@ -1,6 +1,6 @@
 // A morning at a SOC, for looking at the page: alerts of all levels, deliveries in all states, decisions that wait.
 
-import type { DeskAlert } from '../../src/api/parts.ts'
+import type { AlertView } from '../../src/respond/alert-view.ts'
 import { judged, sampleChunk } from '../store/samples.ts'
 import { alertId, deskAlert, type TestDesk, type TestRevocations, waiting } from './desk.ts'
 import type { World } from './world.ts'
@@ -8,7 +8,7 @@ import type { World } from './world.ts'
 const agent = (name: string) => `spiffe://corp.example/agent/${name}`
 const delivered = { endpoint: 'siem', state: 'delivered', attempts: 1 } as const
 
-const ALERTS: readonly (Partial<DeskAlert> & { name: string; secondsAgo: number })[] = [
+const ALERTS: readonly (Partial<AlertView> & { name: string; secondsAgo: number })[] = [
   {
     name: 'ssh',
     secondsAgo: 4,

@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Api, startApi } from '../../src/api/api.ts'
-import type { AgentsView, ApiParts, ApiSettings, LiveEvent } from '../../src/api/parts.ts'
+import type { AgentsView, ApiParts, ApiSettings } from '../../src/api/parts.ts'
+import { Hub } from '../../src/respond/hub.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import type { Observed } from '../../src/telemetry.ts'
 import { AGENT } from '../store/samples.ts'
@@ -24,38 +25,10 @@ export const AGENTS: AgentsView = {
   ],
 }
 
-/** Publishes to whoever listens, and remembers the last hundred. */
-export class TestHub {
-  readonly #ring: LiveEvent[] = []
-  readonly #listeners = new Set<(event: LiveEvent) => void>()
-  #last = 0
-
-  publish(type: LiveEvent['type'], data: Record<string, unknown>): LiveEvent {
-    const event = { id: ++this.#last, type, at: Date.now(), data }
-    this.#ring.push(event)
-    if (this.#ring.length > 100) this.#ring.shift()
-    for (const listener of this.#listeners) listener(event)
-    return event
-  }
-
-  since(id: number): LiveEvent[] {
-    return this.#ring.filter((event) => event.id > id)
-  }
-
-  subscribe(listener: (event: LiveEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  get listeners(): number {
-    return this.#listeners.size
-  }
-}
-
 export interface World {
   api: Api
   store: Store
-  hub: TestHub
+  hub: Hub
   directory: string
   /** The first administrator's. */
   token: string
@@ -75,10 +48,10 @@ export async function openWorld(
 ): Promise<World> {
   const directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-api-'))
   const store = await openStore({ kind: 'temporary' })
-  const hub = new TestHub()
+  const hub = new Hub(() => {})
   const said: World['said'] = []
   const observed = new Set<Observed>()
-  const start = (port: number, hub: TestHub) =>
+  const start = (port: number, hub: Hub) =>
     startApi(
       {
         listen: { host: '127.0.0.1', port },
@@ -108,7 +81,7 @@ export async function openWorld(
         headers: { authorization: `Bearer ${token}`, ...init.headers },
       }),
     restart: async (port) => {
-      world.hub = new TestHub()
+      world.hub = new Hub(() => {})
       world.api = await start(port, world.hub)
     },
     close: async () => {

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { momentOf } from '../../src/cli/alert-wishes.ts'
-import { alertId, deskAlert, TestDesk } from '../api/desk.ts'
+import type { DeliveryStep } from '../../src/respond/alert-view.ts'
+import { alertId, deliveryStep, deskAlert, TestDesk } from '../api/desk.ts'
 import { openWorld, type World } from '../api/world.ts'
 import { AGENT } from '../store/samples.ts'
 import { bailiwick, bailiwickUntil, idsIn, storedAlert, writeNote } from './asked.ts'
@@ -158,13 +159,11 @@ describe('--follow', () => {
     const raise = (name: string) => {
       const alert = deskAlert(name, { sentence: name })
       desk.held.unshift(alert)
-      world.hub.publish('alert', { ...alert })
+      world.hub.publish('alert', alert)
     }
     raise('first')
     await expect.poll(() => seen().length, until).toBe(3)
-    world.hub.publish('delivery', {
-      ...{ alertId: alertId('first'), endpoint: 'siem', state: 'delivered', attempts: 1 },
-    })
+    world.hub.publish('delivery', deliveryStep('first', { state: 'delivered', attempts: 1 }))
     await expect.poll(() => seen().at(-1)?.event, until).toBe('delivery')
     // The server ends and starts anew: what was raised meanwhile stands in its list alone.
     const { port } = new URL(world.api.address)
@@ -182,7 +181,7 @@ describe('--follow', () => {
     const of = bailiwickUntil(['alerts', '--follow', '--limit', '0', '--data', world.directory])
     await expect.poll(() => world.hub.listeners, until).toBeGreaterThan(0)
     const tell = (score: number) =>
-      world.hub.publish('alert', { ...deskAlert('worse', { sentence: 'worse', score }) })
+      world.hub.publish('alert', deskAlert('worse', { sentence: 'worse', score }))
     await expect
       .poll(() => {
         tell(60)
@@ -191,9 +190,10 @@ describe('--follow', () => {
       .toContain('60 medium')
     tell(50)
     tell(85)
-    const delivery = { alertId: alertId('worse'), endpoint: 'siem', attempts: 3 }
-    world.hub.publish('delivery', { ...delivery, state: 'sending' })
-    world.hub.publish('delivery', { ...delivery, state: 'dead', lastError: 'it answers 500' })
+    const step = (more: Partial<DeliveryStep>) =>
+      world.hub.publish('delivery', deliveryStep('worse', { attempts: 3, ...more }))
+    step({ state: 'sending' })
+    step({ state: 'dead', lastError: 'it answers 500' })
     await expect.poll(() => of.stdout.text, until).toContain('siem not delivered after 3 tries')
     expect(of.stdout.text.match(/worse$/gm)).toHaveLength(2)
     expect(of.stdout.text).toContain(': it answers 500')

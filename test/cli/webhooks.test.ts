@@ -49,8 +49,8 @@ describe('bailiwick webhooks', () => {
     receiver.answer = (_, response) => response.writeHead(400).end()
     const hub = new Hub(() => {})
     const died = new Promise<void>((resolve) => {
-      hub.subscribe(({ type, data: { state } }) => {
-        if (type === 'delivery' && state === 'dead') resolve()
+      hub.subscribe(({ type, data }) => {
+        if (type === 'delivery' && data.state === 'dead') resolve()
       })
     })
     const responder = await Responder.open(

@@ -155,7 +155,7 @@ describe('a receiver that answers', () => {
     const { responder } = await start(bad.url)
     bad.answer = (_, response) => response.writeHead(429, { 'retry-after': '999999999' }).end()
     await responder.take([finding('a')])
-    await one!.told(({ data }) => data.endpoint === 'bad' && typeof data.lastError === 'string')
+    await one!.step(({ endpoint, lastError }) => endpoint === 'bad' && lastError !== undefined)
     for (let n = 0; n < 5; n++) await responder.take([finding(n)])
     await good.untilAlerts(6)
     const view = responder

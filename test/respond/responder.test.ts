@@ -35,8 +35,10 @@ test('an alert goes at once, signed, and its view says so', async () => {
       deliveries: [{ endpoint: 'soc', state: 'delivered', attempts: 1 }],
     },
   ])
-  expect(events.map(({ type, data }) => [type, data.state ?? data.fresh])).toEqual([
-    ['alert', true],
+  expect(
+    events.map((event) => [event.type, event.type === 'delivery' && event.data.state]),
+  ).toEqual([
+    ['alert', false],
     ['delivery', 'sending'],
     ['delivery', 'delivered'],
   ])
@@ -138,8 +140,8 @@ describe('a receiver that', () => {
     receiver.answer = () => {}
     await responder.take([finding('a')])
     await good.untilAlerts(1)
-    const failed = await one!.told(({ data }) => typeof data.lastError === 'string')
-    expect(failed.data).toMatchObject({ endpoint: 'hangs', lastError: 'no answer within 0.3 s' })
+    const failed = await one!.step(({ lastError }) => lastError !== undefined)
+    expect(failed).toMatchObject({ endpoint: 'hangs', lastError: 'no answer within 0.3 s' })
     expect(good.received).toHaveLength(1)
     await good.stop()
   })
@@ -151,12 +153,12 @@ describe('a receiver that', () => {
     let broken = true
     receiver.answer = (_, response) => response.writeHead(broken ? 503 : 204).end()
     for (let n = 0; n < 40; n++) await responder.take([finding(n)])
-    await one!.told(() => responder.endpoints()[0]!.state === 'held')
+    await one!.step(() => responder.endpoints()[0]!.state === 'held')
     expect(responder.alerts({ limit: 1 })[0]!.deliveries[0]!.state).toBe('held')
     expect(responder.readiness().ready).toBe(true)
     broken = false
     const before = receiver.received.length
-    await one!.told(() =>
+    await one!.step(() =>
       responder
         .alerts({ limit: 100 })
         .every(({ deliveries }) => deliveries[0]?.state === 'delivered'),
@@ -192,7 +194,7 @@ describe('a receiver that', () => {
       response.writeHead(429, { 'retry-after': '1' }).end()
     }
     await responder.take([finding('a')])
-    await one!.told(() => responder.endpoints()[0]!.state === 'throttled')
+    await one!.step(() => responder.endpoints()[0]!.state === 'throttled')
     await responder.take([finding('b')])
     await one!.until('delivered', 2)
     const [first, second] = receiver.received

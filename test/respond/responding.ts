@@ -4,8 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseNetwork } from '../../src/address.ts'
+import type { DeliveryStep } from '../../src/respond/alert-view.ts'
 import { ENDPOINT_LIMITS, type EndpointLimits } from '../../src/respond/endpoint-limits.ts'
 import { Hub, type HubEvent } from '../../src/respond/hub.ts'
+import type { DeliveryState } from '../../src/respond/mail.ts'
 import type { RespondSettings, WebhookSettings } from '../../src/respond/respond-settings.ts'
 import { Responder, type ResponderParts } from '../../src/respond/responder.ts'
 import { SECRET } from './receiver.ts'
@@ -73,29 +75,34 @@ export class Responding {
     })
   }
 
-  /** Until something was told that fits. */
-  async told(fits: (event: HubEvent) => boolean): Promise<HubEvent> {
-    const known = this.events.find(fits)
-    if (known !== undefined) return known
-    return await new Promise((resolve) => {
-      const end = this.hub.subscribe((event) => {
-        if (!fits(event)) return
-        end()
-        resolve(event)
-      })
-    })
+  get #steps(): DeliveryStep[] {
+    return this.events.flatMap(({ type, data }) => (type === 'delivery' ? [data] : []))
+  }
+
+  /** Until a delivery got so far. */
+  async step(fits: (step: DeliveryStep) => boolean): Promise<DeliveryStep> {
+    for (;;) {
+      const found = this.#steps.find(fits)
+      if (found !== undefined) return found
+      await this.#next()
+    }
   }
 
   /** Until so many messages came to this end. */
-  async until(state: string, count = 1): Promise<void> {
+  async until(state: DeliveryState, count = 1): Promise<void> {
     const seen = () =>
-      new Set(
-        this.events.filter(({ data }) => data.state === state).map(({ data }) => String(data.id)),
-      ).size
-    while (seen() < count) {
-      const last = this.events.length
-      await this.told((event) => this.events.indexOf(event) >= last)
-    }
+      new Set(this.#steps.filter((step) => step.state === state).map(({ id }) => id)).size
+    while (seen() < count) await this.#next()
+  }
+
+  /** Until anything more is told. */
+  #next(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = this.hub.subscribe(() => {
+        end()
+        resolve()
+      })
+    })
   }
 
   async stop(): Promise<void> {

@@ -31,10 +31,11 @@ test('findings of one id are one alert, told when it changes and not when they c
   take(finding('a', 1, { score: 70 }), finding('b', 1))
   take(finding('a', 2, { score: 90, sentence: 'worse' }))
   take(finding('a', 1, { score: 70 }))
-  expect(hub.since(0).map(({ type, data }) => [type, data.id, data.flows])).toEqual([
-    ['alert', uuid('alert', 'a'), 1],
-    ['alert', uuid('alert', 'b'), 1],
-    ['alert', uuid('alert', 'a'), 2],
+  const told = hub.since(0).map(({ type, data }) => type === 'alert' && [data.id, data.flows])
+  expect(told).toEqual([
+    [uuid('alert', 'a'), 1],
+    [uuid('alert', 'b'), 1],
+    [uuid('alert', 'a'), 2],
   ])
   expect(alerts.alert(uuid('alert', 'a'))).toMatchObject({
     ...{ flows: 2, score: 90, sentence: 'worse', deliveries: [] },
