@@ -265,7 +265,8 @@ async function redrive(
   }
   if (options.json)
     await terminal.out.write(`${printableJson({ schema: 'bailiwick.dlq/v1', outcomes })}\n`)
-  else if (!dryRun && !terminal.quiet && outcomes.length > 0)
+  else if (outcomes.length === 0) await terminal.out.write('no dead letters to send again\n')
+  else if (!dryRun && !terminal.quiet)
     await say(terminal, `${count(outcomes.length, 'letter')}; those that die again are new letters`)
 }
 

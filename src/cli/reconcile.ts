@@ -5,11 +5,13 @@ import type { Command } from 'commander'
 import type { AuditFinding } from '../audit/findings.ts'
 import { type AuditHour, findingText, hourText } from '../audit/told.ts'
 import { type AuditReport, runAudit } from '../audit.ts'
+import { isStoreDirectory } from '../store/directory.ts'
 import { openStore } from '../store/store.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { addSettingsOptions, settingsOf, storeTargetOf } from './bus-options.ts'
-import { usageError } from './exit.ts'
+import { CommandError, usageError } from './exit.ts'
 import type { CommandParts } from './program.ts'
+import { instantText } from './row-values.ts'
 import type { Colours } from './terminal.ts'
 import { say } from './terminal.ts'
 import { count, renderTable } from './text-table.ts'
@@ -54,6 +56,12 @@ export function addReconcileCommand(program: Command, parts: CommandParts): void
       if (options.deep && options.since !== undefined)
         throw usageError('--deep looks at everything: leave --since out')
       const target = storeTargetOf(await settingsOf(options as never, parts))
+      // Opening would make one, in which nothing differs.
+      if (target.kind === 'directory' && !isStoreDirectory(target.path))
+        throw new CommandError(
+          4,
+          `${printable(target.path)} holds no store: name the one that workers, serve or replay write to`,
+        )
       const store = await openStore(target, {
         schema: target.kind === 'server' ? 'check' : 'apply',
       })
@@ -104,6 +112,11 @@ export function differenceWords({ findings }: AuditReport): string {
     .join(', ')
 }
 
+/** A store that is new, or asked for hours in which nothing happened: that nothing differs says nothing. */
+export function isNothing({ chunks, hours, findings, dead, stream }: AuditReport): boolean {
+  return chunks + hours.length + findings.length + dead.length + stream.length === 0
+}
+
 /** The report for people. */
 export function reconcileText(report: AuditReport, colours: Colours): string {
   const { findings, unproven, dead, stream } = report
@@ -128,6 +141,8 @@ export function reconcileText(report: AuditReport, colours: Colours): string {
     lines.push(`${count(unproven.length, 'table')} of chunks without checksums: only counted\n`)
   if (report.unsummed > 0)
     lines.push(`${count(report.unsummed, 'chunk')} older than checksums: only counted\n`)
+  const when = report.since === 0 ? 'ever' : `since ${instantText(report.since)}`
+  if (isNothing(report)) return `nothing to compare: nothing was announced or stored ${when}\n`
   const of = `${count(report.chunks, 'chunk')} compared row by row`
   lines.push(
     findings.length === 0

@@ -52,6 +52,11 @@ export function temporaryDirectory(parent = tmpdir(), now = Date.now()): string 
   return mkdtempSync(join(parent, TEMPORARY_PREFIX))
 }
 
+/** Is a store here? Looking makes none. */
+export function isStoreDirectory(path: string): boolean {
+  return existsSync(join(path, MARKER))
+}
+
 /**
  * Makes the directory or recognises it, and looks whether it is free.
  * @throws StoreLockedError if a process holds it, StoreSchemaError if it holds something else

@@ -10,6 +10,7 @@ import type { Consumer } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Sink, Source, Trouble } from '../../src/bus/bus.ts'
 import { type KafkaSettings, kafkaClient, protocolType } from '../../src/bus/kafka-client.ts'
+import { groupState } from '../../src/bus/kafka-group.ts'
 import { listenToGroup, type Membership } from '../../src/bus/kafka-patch.ts'
 import { BATCH_BYTES_MAX } from '../../src/bus/kafka-records.ts'
 import { KafkaSink } from '../../src/bus/kafka-sink.ts'
@@ -85,26 +86,31 @@ describe.skipIf(!available)('kafkajs', () => {
     expect(changed.timers).toBeLessThan(alone.timers / 10)
   })
 
-  test('hands over a batch that was fetched before the partition was lost; it is not taken', async () => {
-    const topic = await freshTopic()
-    const sink = sinkOf(topic)
-    for (const body of ['a', 'b', 'c']) await sink.send({ key: 'k/0', bytes: Buffer.from(body) })
-    // The first batch is held back, as a slow handler would, and handed over when the group has moved on.
+  /** The next batch is held back, as a slow handler would, until it is handed over. */
+  function holdBatch(): { late: (() => Promise<void>) | undefined; restore(): void } {
     interface Runner {
       handleBatch(batch: unknown): Promise<void>
       processEachBatch(batch: unknown): Promise<void>
     }
     const runners = require('kafkajs/src/consumer/runner') as { prototype: Runner }
     const { handleBatch } = runners.prototype
-    let late: (() => Promise<void>) | undefined
-    const held = vi.spyOn(runners.prototype, 'handleBatch')
-    held.mockImplementation(async function (this: Runner, batch) {
-      if (late !== undefined) return await handleBatch.call(this, batch)
-      late = () => this.processEachBatch(batch)
+    const spy = vi.spyOn(runners.prototype, 'handleBatch')
+    const held: ReturnType<typeof holdBatch> = { late: undefined, restore: () => spy.mockRestore() }
+    spy.mockImplementation(async function (this: Runner, batch) {
+      if (held.late !== undefined) return await handleBatch.call(this, batch)
+      held.late = () => this.processEachBatch(batch)
     })
+    return held
+  }
+
+  test('hands over a batch that was fetched before the partition was lost; it is not taken', async () => {
+    const topic = await freshTopic()
+    const sink = sinkOf(topic)
+    for (const body of ['a', 'b', 'c']) await sink.send({ key: 'k/0', bytes: Buffer.from(body) })
+    const held = holdBatch()
     const first = await sourceOf(topic)
     const claim = await firstClaim(first)
-    await expect.poll(() => late, { timeout: 10_000 }).toBeDefined()
+    await expect.poll(() => held.late, { timeout: 10_000 }).toBeDefined()
     expect(bodiesOf(await take(claim, 3))).toEqual(['a', 'b', 'c'])
     await claim.commit(2n)
     const second = await sourceOf(topic)
@@ -112,8 +118,8 @@ describe.skipIf(!available)('kafkajs', () => {
     await expect.poll(() => claim.lost.aborted, { timeout: 20_000 }).toBe(true)
 
     const before = { ...first.counters }
-    await late!()
-    held.mockRestore()
+    await held.late!()
+    held.restore()
     expect(first.restarts.staleBatches).toBeGreaterThan(0)
     expect(first.counters).toMatchObject({ inFlightBytes: before.inFlightBytes })
     await first.close()
@@ -128,6 +134,33 @@ describe.skipIf(!available)('kafkajs', () => {
       break
     }
     await second.close()
+  }, 60_000)
+
+  test('hands over such a batch also where the partition was won again since; what is committed does not come back', async () => {
+    const topic = await freshTopic()
+    const sink = sinkOf(topic)
+    for (const body of ['a', 'b', 'c']) await sink.send({ key: 'k/0', bytes: Buffer.from(body) })
+    const held = holdBatch()
+    const source = await sourceOf(topic)
+    const claim = await firstClaim(source)
+    expect(bodiesOf(await take(claim, 3))).toEqual(['a', 'b', 'c'])
+    await claim.commit(3n)
+    // Another member comes and goes.
+    const other = await sourceOf(topic)
+    await expect.poll(() => claim.lost.aborted, { timeout: 20_000 }).toBe(true)
+    await other.close()
+    const alone = { state: 'Stable', members: 1 }
+    const group = () => groupState(settings(), `group-${topic}`, topic)
+    await expect.poll(group, { timeout: 20_000 }).toMatchObject(alone)
+    const again = await firstClaim(source)
+
+    const { staleBatches } = source.restarts
+    await held.late!()
+    held.restore()
+    expect(source.restarts.staleBatches).toBe(staleBatches + 1)
+    await sink.send({ key: 'k/0', bytes: Buffer.from('d') })
+    expect(bodiesOf(await take(again, 1, 5000))).toEqual(['d'])
+    await source.close()
   }, 60_000)
 
   test('resolves a whole batch when its handler returns early; here only what was taken', async () => {

@@ -1,6 +1,6 @@
 // `bailiwick reconcile` and `doctor` over a store directory: what an operator reads, and the exit codes.
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { access, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -91,6 +91,23 @@ test('hours that are all right are one line; a deleted row is told with its caus
   expect(mended.stdout).toContain('all equal')
   expect(mended.stdout).toContain('nothing is wanted back')
 }, 120_000)
+
+test('where nothing was stored, or is no store, nothing is said to be equal', async () => {
+  const nowhere = path.join(directory, 'mistyped')
+  const none = await bailiwick('reconcile', '--store', nowhere)
+  expect(none).toMatchObject({ code: 4, stdout: '' })
+  expect(none.stderr).toContain('mistyped holds no store')
+  await expect(access(nowhere)).rejects.toThrow('ENOENT')
+
+  const fresh = path.join(directory, 'fresh')
+  const doctor = await bailiwick('doctor', '--store', fresh)
+  expect(doctor.stdout).toMatch(/ok +audit +nothing was announced or stored in the last 24 hours/)
+  const calm = await bailiwick('reconcile', '--store', fresh)
+  expect(calm).toMatchObject({ code: 0, stderr: '' })
+  expect(calm.stdout).toMatch(/^nothing to compare: nothing was announced or stored since 2/)
+  const ever = await bailiwick('reconcile', '--store', fresh, '--deep')
+  expect(ever.stdout).toBe('nothing to compare: nothing was announced or stored ever\n')
+}, 60_000)
 
 test('wrong usage says what is wanted', async () => {
   const since = await bailiwick('reconcile', '--store', directory, '--since', 'yesterday')
