@@ -33,19 +33,24 @@ const TOKEN = /^bw_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/
  * @throws CommandError if there is no token to ask with
  */
 export function findApi(settings: Settings): ApiPlace | undefined {
-  const { address, token } = settings.api
-  const { data } = settings.serve
+  const { token } = settings.api
   const given = token === undefined ? undefined : checked(secretOf(token, 'api.token_file'))
-  if (address !== undefined) {
-    if (given !== undefined) return { address, token: given }
+  if (settings.api.address !== undefined && given === undefined)
     throw usageError(
-      `asking ${address} needs a token: give --token-file FILE, or set BAILIWICK_TOKEN`,
+      `asking ${settings.api.address} needs a token: give --token-file FILE, or set BAILIWICK_TOKEN`,
     )
-  }
+  const address = findAddress(settings)
+  if (address === undefined) return undefined
+  return { address, token: given ?? tokenIn(settings.serve.data) }
+}
+
+/** As `findApi`, for what may be asked without a token. @throws CommandError if the directory may not be looked into */
+export function findAddress(settings: Settings): string | undefined {
+  if (settings.api.address !== undefined) return settings.api.address
+  const { data } = settings.serve
   checkReadable(data)
   const note = readServeNote(data)
-  if (note === undefined || !isAlive(note.pid)) return undefined
-  return { address: note.address, token: given ?? tokenIn(data) }
+  return note === undefined || !isAlive(note.pid) ? undefined : note.address
 }
 
 /** As `findApi`. @throws CommandError that says how to start one, if there is none */

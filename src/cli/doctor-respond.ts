@@ -87,7 +87,7 @@ async function checkAuditLog(name: string): Promise<Check[]> {
   try {
     const bytes = await readWhole(NODE_DISK, name, AUDIT_BYTES_MAX + 1)
     const { head, broken } = checkAudit((bytes ?? Buffer.alloc(0)).toString('utf8'))
-    if (broken === undefined) return [ok(title, `${count(head.seq, 'record')} hold together`)]
+    if (broken === undefined) return [ok(title, `it holds together, ${count(head.seq, 'record')}`)]
     return [
       fail(
         title,

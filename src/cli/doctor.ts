@@ -15,6 +15,7 @@ import { checkAudit } from './doctor-audit.ts'
 import { checkCapture } from './doctor-capture.ts'
 import { checkKafka } from './doctor-kafka.ts'
 import { checkRespond } from './doctor-respond.ts'
+import { checkServer } from './doctor-server.ts'
 import type { CommandParts } from './program.ts'
 import { sizeWords } from './progress.ts'
 import type { Colours } from './terminal.ts'
@@ -125,6 +126,7 @@ export async function runChecks(
   if (target.kind === 'server') checks.push(...(await checkClock(target)))
   checks.push(...(await checkKafka(settings)))
   checks.push(...(await checkCapture(settings)))
+  checks.push(...(await checkServer(settings, signal)))
   checks.push(...(await checkRespond(settings, signal)))
   return checks
 }
@@ -143,12 +145,20 @@ export function checksText(checks: readonly Check[], colours: Colours): string {
   )
 }
 
+const EXAMPLES = `Examples:
+  bailiwick doctor                                        this machine, and the process that has ./bailiwick-data
+  bailiwick doctor --live eth0                            captures for a moment: with what, or why not
+  bailiwick doctor --config bailiwick.yaml                also the store, Kafka, webhooks and secrets that it names
+  bailiwick doctor --api http://127.0.0.1:7651 --token-file token --json
+`
+
 export function addDoctorCommand(program: Command, parts: CommandParts): void {
   const command = program
     .command('doctor')
     .summary('check that this machine has what a run needs')
+    .addHelpText('before', EXAMPLES)
     .description(
-      'Checks this machine, what it can capture with and, where the settings name them, interfaces, the store, Kafka and webhooks: the way there, the rights, the topics, the workers. Exit 4 if something fails.',
+      'Checks this machine, what it can capture with and, where the settings name them, interfaces, the store, Kafka, webhooks and the process that has the data directory: the way there, the rights, the topics, the workers. Exit 4 if something fails.',
     )
   addSettingsOptions(command, [
     ...['kafka.brokers', 'store', 'worker.group'],

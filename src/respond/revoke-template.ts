@@ -97,6 +97,8 @@ export function templateProblems(endpoint: RevocationEndpointPart): TemplateProb
   )
   const host = /^[a-z]+:\/\/[^/?#]*/i.exec(endpoint.url)?.[0] ?? endpoint.url
   const add = (keys: TemplateProblem['keys'], words: string) => problems.push({ keys, words })
+  for (const [keys, text] of texts)
+    if (text.replace(PLACE, '').includes(`\${`)) add(keys, `\`\${\` without its \`}\``)
   if (/\$\{/.test(host)) add(['url'], 'the host of the URL must not depend on a finding')
   const query = endpoint.url.split('?')[1]?.split('#')[0] ?? ''
   if (query.split('&').some((pair) => SECRET_HEADERS.test(pair.split('=')[0]!)))

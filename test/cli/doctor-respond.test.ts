@@ -61,7 +61,7 @@ test('an audit log that was changed fails', async () => {
   for (const subject of ['one', 'two'])
     await log.append({ at: 0, actor: 'system', action: 'a', subject, detail: {} })
   await log.close()
-  expect((await ask()).at(-1)).toMatchObject({ state: 'ok', found: '2 records hold together' })
+  expect((await ask()).at(-1)).toMatchObject({ state: 'ok', found: 'it holds together, 2 records' })
   writeFileSync(path.join(directory, AUDIT_NAME), '{"seq":1}\n')
   expect((await ask()).at(-1)).toMatchObject({ name: 'audit log', state: 'fail' })
 })

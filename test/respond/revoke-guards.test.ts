@@ -139,6 +139,8 @@ describe('a template', () => {
     expect(templateProblems({ ...endpoint!, url: `https://\${destination}/x` })).toEqual([
       { keys: ['url'], words: 'the host of the URL must not depend on a finding' },
     ])
+    const [open] = templateProblems({ ...endpoint!, body: { a: `\${agent` } })
+    expect(open).toEqual({ keys: ['body', 'a'], words: `\`\${\` without its \`}\`` })
   })
 
   test.each([
