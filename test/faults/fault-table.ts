@@ -44,7 +44,7 @@ export function keepRow(row: FaultRow): void {
 }
 
 /** Of this checkout, short; empty outside of one. */
-function commit(): string {
+export function commit(): string {
   const options = { cwd: import.meta.dirname, encoding: 'utf8', stdio: 'pipe' } as const
   try {
     return execFileSync('git', ['log', '-1', '--format=%h'], options).trim()

@@ -1,35 +1,21 @@
 // What follows a finding, under faults: a process that takes findings and is killed, a receiver beside it, and whoever
 // gives findings and gives again what was not taken, as a worker does.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FindingEvent } from '../../src/respond/finding.ts'
 import { SECRET } from '../respond/receiver.ts'
-import { plainEnvironment } from './program.ts'
+import { type Noted, NotingReceiver } from './noting-receiver.ts'
 import { numberedFinding } from './respond-findings.ts'
+import { Speaking } from './speaking.ts'
 
-const here = (name: string) => path.join(import.meta.dirname, name)
+const CHILD = path.join(import.meta.dirname, 'respond-child.mjs')
 /** Findings that are given at once. */
 const BATCH = 30
 const START_MILLIS = 60_000
-
-export interface Noted {
-  url: string
-  id: string
-  at: number
-  /** Of a webhook. */
-  alerts: string[]
-  hash: string
-  /** Of a revocation call. */
-  agent?: string
-  /** Why it is none that it should be. */
-  wrong?: string
-}
 
 export interface Status {
   queued: number
@@ -44,56 +30,7 @@ export interface Status {
 interface Said extends Partial<Status> {
   opened?: boolean
   taken?: number
-  port?: number
   killed?: boolean
-}
-
-/** A program of ours that speaks in lines of JSON. */
-class Speaking {
-  readonly child: ChildProcess
-  readonly ended: Promise<NodeJS.Signals | number | null>
-  errors = ''
-  #listeners = new Set<(said: Said) => void>()
-
-  constructor(program: string, args: readonly string[], env: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, [program, ...args], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...plainEnvironment(), ...env },
-    })
-    // Whoever is killed does not read what is written to it.
-    this.child.stdin!.on('error', () => {})
-    this.child.stderr!.on('data', (piece: Buffer) => {
-      this.errors = (this.errors + piece.toString()).slice(-100_000)
-    })
-    createInterface({ input: this.child.stdout! }).on('line', (line) => {
-      const said = JSON.parse(line) as Said
-      for (const listener of this.#listeners) listener(said)
-    })
-    this.ended = new Promise((resolve) => {
-      this.child.on('exit', (code, signal) => resolve(signal ?? code))
-    })
-  }
-
-  say(value: unknown): void {
-    this.child.stdin!.write(`${JSON.stringify(value)}\n`)
-  }
-
-  onSaid(listener: (said: Said) => void): void {
-    this.#listeners.add(listener)
-  }
-
-  /** What it says next that fits; undefined if it ends before. */
-  async said(fits: (said: Said) => boolean): Promise<Said | undefined> {
-    const said = new Promise<Said>((resolve) => {
-      const listener = (one: Said) => {
-        if (!fits(one)) return
-        this.#listeners.delete(listener)
-        resolve(one)
-      }
-      this.#listeners.add(listener)
-    })
-    return await Promise.race([said, this.ended.then(() => undefined)])
-  }
 }
 
 export interface RespondPlan {
@@ -116,16 +53,13 @@ export class RespondArena {
   /** What the processes before said. */
   errors = ''
   readonly #events: FindingEvent[] = []
-  readonly #receiver: Speaking
-  #child: Speaking | undefined
+  readonly #receiver: NotingReceiver
+  #child: Speaking<Said> | undefined
 
   static async start({ data, lost = 0, revocation = {} }: RespondPlan = {}): Promise<RespondArena> {
     const directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-respond-arena-'))
-    const notes = path.join(directory, 'received.ndjson')
-    const receiver = new Speaking(here('respond-receiver.mjs'), [SECRET, notes, String(lost)])
-    const said = await receiver.said(({ port }) => port !== undefined)
-    if (said === undefined) throw new Error(`no receiver: ${receiver.errors}`)
-    const base = `http://127.0.0.1:${said.port}`
+    const receiver = await NotingReceiver.start(directory, lost)
+    const { base } = receiver
     const arena = new RespondArena(directory, data ?? path.join(directory, 'data'), receiver)
     await writeFile(
       path.join(directory, 'config.json'),
@@ -149,7 +83,7 @@ export class RespondArena {
     return arena
   }
 
-  private constructor(directory: string, data: string, receiver: Speaking) {
+  private constructor(directory: string, data: string, receiver: NotingReceiver) {
     this.directory = directory
     this.data = data
     this.#receiver = receiver
@@ -163,11 +97,7 @@ export class RespondArena {
   async open(failpoints?: string): Promise<void> {
     const env: Record<string, string> =
       failpoints === undefined ? {} : { BAILIWICK_FAILPOINTS: failpoints }
-    const child = new Speaking(
-      here('respond-child.mjs'),
-      [path.join(this.directory, 'config.json')],
-      env,
-    )
+    const child = new Speaking<Said>(CHILD, [path.join(this.directory, 'config.json')], env)
     this.#child = child
     child.onSaid(({ taken }) => {
       if (taken !== undefined) this.taken = Math.max(this.taken, taken)
@@ -253,14 +183,11 @@ export class RespondArena {
 
   /** Stops the receiver as a whole, or lets it go on. */
   receiver(signal: NodeJS.Signals): void {
-    this.#receiver.child.kill(signal)
+    this.#receiver.signal(signal)
   }
 
   received(): Noted[] {
-    const file = path.join(this.directory, 'received.ndjson')
-    if (!existsSync(file)) return []
-    const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
-    return lines.map((line) => JSON.parse(line) as Noted)
+    return this.#receiver.received()
   }
 
   /** The rest of a write that a loss of power cut short, at the end of the audit log and of the outbox. */
@@ -276,8 +203,7 @@ export class RespondArena {
 
   async close(): Promise<void> {
     await this.stop()
-    this.#receiver.child.kill('SIGKILL')
-    await this.#receiver.ended
+    await this.#receiver.close()
     await rm(this.directory, { recursive: true, force: true })
   }
 }

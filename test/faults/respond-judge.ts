@@ -2,9 +2,20 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { type AuditRecord, checkAudit } from '../../src/respond/audit-chain.ts'
-import type { Noted, RespondArena } from './respond-arena.ts'
+import type { Noted } from './noting-receiver.ts'
 import { alertOf, isBad } from './respond-findings.ts'
 import type { RespondRow } from './respond-table.ts'
+
+/** What a trial came to. */
+export interface Responded {
+  /** Of the audit log. */
+  auditFile: string
+  /** Deaths by kill -9. */
+  kills: number
+  /** Findings that were given, by number from 0. */
+  given: number
+  received(): Noted[]
+}
 
 /** Alerts that an endpoint was told, each with the ids of the messages that told it. */
 function toldBy(noted: readonly Noted[], url: string): Map<string, Set<string>> {
@@ -24,7 +35,7 @@ function altered(noted: readonly Noted[]): string[] {
   })
 }
 
-export function auditRecords(arena: RespondArena): AuditRecord[] {
+export function auditRecords(arena: Responded): AuditRecord[] {
   const records: AuditRecord[] = []
   // Whoever dies before anything is to be recorded has none.
   if (!existsSync(arena.auditFile)) return records
@@ -57,7 +68,7 @@ function wrongRevocations(
 
 /** The row of a trial, with all that does not hold. @param perHour the cap of revocations */
 export function judgeResponse(
-  arena: RespondArena,
+  arena: Responded,
   {
     fault,
     recoverySeconds,

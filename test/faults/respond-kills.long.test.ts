@@ -29,14 +29,16 @@ async function dieOften({ fault, deaths, arm, plan = {}, after, perHour }: Death
   const seed = Number(process.env.FAULTS_SEED ?? Date.now() & 0xffff)
   const random = uniformNumbers(seed)
   arena = await RespondArena.start({ lost: 11, ...plan })
+  let atPlace = 0
   for (let life = 0; life < deaths; life++) {
     const failpoints = arm(life)
     await arena.open(failpoints)
-    // Whoever is to die of a call has calls to make.
+    // A passage of F8 for each of the batches it is given, and messages, and calls, to die of.
+    const passages = Number(failpoints?.split('@')[1] ?? 1)
     const calls = failpoints?.startsWith('F10') ?? false
-    arena.give((calls ? 90 : 6) + Math.floor(random() * 60))
+    arena.give((calls ? 90 : 30 * passages) + Math.floor(random() * 30))
     // Where there is nothing left to call, nobody dies of it.
-    await arena.dies(failpoints === undefined ? random() * 900 : 5000)
+    if (await arena.dies(failpoints === undefined ? random() * 900 : 4000)) atPlace++
     after?.(life)
     auditRecords(arena)
     if (life % 10 === 0) await runProgram(['audit', 'verify', arena.auditFile])
@@ -44,7 +46,7 @@ async function dieOften({ fault, deaths, arm, plan = {}, after, perHour }: Death
   await arena.open()
   const recoverySeconds = await arena.settled()
   const row = judgeResponse(arena, {
-    ...{ fault, recoverySeconds },
+    ...{ fault, recoverySeconds, events: arm(0) === undefined ? '' : `${atPlace} at the place` },
     ...(perHour === undefined ? {} : { perHour }),
   })
   keepRespondRow(row)

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import type { FindingEvent } from '../../src/respond/finding.ts'
 import { finding, uuid } from '../respond/made-findings.ts'
-import { type Noted, RespondArena } from './respond-arena.ts'
+import type { Noted } from './noting-receiver.ts'
+import { RespondArena } from './respond-arena.ts'
 
 const PER_SECOND = Math.ceil(10_000 / 60)
 const MINUTES = Number(process.env.STORM_MINUTES ?? 3)

@@ -2,6 +2,7 @@
 // table of Markdown.
 
 import { appendFileSync } from 'node:fs'
+import { commit } from './fault-table.ts'
 
 export interface RespondRow {
   fault: string
@@ -24,8 +25,8 @@ export interface RespondRow {
 }
 
 export const RESPOND_HEAD = [
-  '| fault | kills | alerts | messages | requests | revoked | missing | doubled | altered | recovery s | I5, I6 | beside |',
-  '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+  '| fault | kills | alerts | messages | requests | revoked | missing | doubled | altered | recovery s | I5, I6 | beside | commit |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
 ].join('\n')
 
 export function respondLine(row: RespondRow): string {
@@ -37,6 +38,7 @@ export function respondLine(row: RespondRow): string {
     row.recoverySeconds.toFixed(1),
     row.faults.length === 0 ? 'hold' : `NOT: ${row.faults.slice(0, 3).join('; ')}`,
     row.events,
+    commit(),
   ]
   return `| ${cells.join(' | ')} |`
 }
