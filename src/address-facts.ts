@@ -1,6 +1,6 @@
 // What a snapshot tells of single addresses: text, kind, networks of scopes and owners, endpoint. Remembered by place, so
-// that an address that comes again costs a comparison; one that shares its place with another is worked out anew, as
-// often as they take turns. It holds nothing that is a flow's own, and changes no answer.
+// that an address that comes again costs a comparison or two; where more than two share two places they are worked out
+// anew, as often as they take turns. It holds nothing that is a flow's own, and changes no answer.
 
 import { formatAddress } from './address.ts'
 import { type AddressKind, addressKind } from './detect/destination.ts'
@@ -11,8 +11,10 @@ import type { Destinations } from './judgement-words.ts'
 import { peerClass } from './scope/policy.ts'
 import type { Snapshot } from './snapshot.ts'
 
-/** Places: a power of two. Together about 3 MB, and the texts. */
-const SLOTS = 1 << 16
+/** Two to this power are the places. Together about 6 MB, and the texts. */
+const SLOT_BITS = 17
+const SLOTS = 1 << SLOT_BITS
+const SHIFT = 32 - SLOT_BITS
 // A place has eight words, which lie in one line of the processor's cache: the address, and what is known of it.
 const PLACE = 8
 const OWNER = 4
@@ -52,22 +54,32 @@ export class AddressFacts {
     const w1 = words[from + 1]!
     const w2 = words[from + 2]!
     const w3 = words[from + 3]!
+    // Twice, because networks differ in few bits: after one product their addresses would lie upon each other's.
     let hash = Math.imul(w3 ^ Math.imul(w1 ^ Math.imul(w0, 31), 31) ^ w2, 0x9e3779b1)
-    hash ^= hash >>> 15
-    const slot = hash & (SLOTS - 1)
+    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b)
+    const home = hash >>> SHIFT
+    if (this.#isAt(home, w0, w1, w2, w3)) return home
+    if (this.#isAt(home ^ 1, w0, w1, w2, w3)) return home ^ 1
+    // The one that gives way, where both places are taken, is as good as random.
+    const free = this.#places[home * PLACE + KIND] === 0 ? home : home ^ 1
+    const slot = this.#places[free * PLACE + KIND] === 0 ? free : home ^ (hash & 1)
     const places = this.#places
     const at = slot * PLACE
-    if (
-      places[at + 3] !== w3 ||
-      places[at + 2] !== w2 ||
-      places[at + 1] !== w1 ||
-      places[at] !== w0 ||
-      places[at + KIND]! < KNOWN
-    ) {
-      for (let i = 0; i < 4; i++) places[at + i] = words[from + i]!
-      this.#learn(slot, bytes, row * 16)
-    }
+    for (let i = 0; i < 4; i++) places[at + i] = words[from + i]!
+    this.#learn(slot, bytes, row * 16)
     return slot
+  }
+
+  #isAt(slot: number, w0: number, w1: number, w2: number, w3: number): boolean {
+    const places = this.#places
+    const at = slot * PLACE
+    return (
+      places[at + 3] === w3 &&
+      places[at + 2] === w2 &&
+      places[at + 1] === w1 &&
+      places[at] === w0 &&
+      places[at + KIND]! >= KNOWN
+    )
   }
 
   /** The narrowest network of any agent that holds the address, or -1. */

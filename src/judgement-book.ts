@@ -13,7 +13,7 @@ export const KEY_WORDS = 11
 const JUDGEMENTS_MAX = 65_536
 const TEXTS_MAX = 65_536
 /** Judgements that are found without the secret's hash, which costs more than all else here; a power of two. */
-const NEAR = 1 << 13
+const NEAR = 1 << 16
 
 export class JudgementBook {
   /** To be filled by whoever asks. */

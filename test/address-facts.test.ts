@@ -24,7 +24,7 @@ test('says of each address what the tables say, also where addresses share a pla
   const snapshot = openSnapshot(compileSnapshot(agents, []))
   const facts = new AddressFacts(snapshot)
   // More than there are places.
-  const texts = Array.from({ length: 90_000 }, (_, i) =>
+  const texts = Array.from({ length: 150_000 }, (_, i) =>
     i % 9 === 0
       ? `fd00::${(1 + i / 9).toString(16)}`
       : `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
