@@ -36,6 +36,8 @@ export async function checkRespond(settings: Settings, signal: AbortSignal): Pro
   ]
 }
 
+const TRY_IT = 'mend the receiver; bailiwick webhooks test'
+
 type Placed =
   Settings['respond']['secrets']['webhooks'] extends ReadonlyMap<string, infer T> ? T : never
 
@@ -68,7 +70,9 @@ async function statesOf(settings: Settings, signal: AbortSignal): Promise<Map<st
         const why = last_error === null ? '' : `: ${last_error}`
         const how = `${target} ${state}, ${delivered} delivered, ${queued} waiting`
         if (state === 'held' || state === 'disabled')
-          return [name, warn(title, `${how}${why}`, 'mend the receiver; bailiwick webhooks test')]
+          return [name, warn(title, `${how}${why}`, TRY_IT)]
+        if (last_error !== null)
+          return [name, warn(title, `${how}; the last try failed${why}`, TRY_IT)]
         if (dead === 0) return [name, ok(title, how)]
         const words = `${count(dead, 'message')} could not be delivered${why}`
         return [name, warn(title, words, 'bailiwick webhooks dead, then redrive')]

@@ -58,6 +58,9 @@ const NOTE_MILLIS = 1000
 /** The longest that a timer can be set for. */
 const TIMER_MAX = 2 ** 31 - 1
 
+const GONE_WORDS =
+  'an endpoint wants nothing any more: it is disabled until its URL changes or something is sent again'
+
 /** disabled: it said that it is gone. held: it fails, and is left alone for a while. */
 export type EndpointState = 'working' | 'throttled' | 'held' | 'disabled'
 
@@ -71,7 +74,7 @@ export class Endpoint {
     died: 0,
   }
   lastDeliveredAt: number | undefined
-  lastError: string | undefined
+  #lastError: string | undefined
   readonly #parts: Omit<EndpointParts, 'notifier'>
   readonly #sender: Sender
   #groupSeconds: number
@@ -117,6 +120,11 @@ export class Endpoint {
 
   get state(): EndpointState {
     return this.#disabled === undefined ? this.#sender.state : 'disabled'
+  }
+
+  /** Why the last try failed; undefined if it did not. */
+  get lastError(): string | undefined {
+    return this.#lastError ?? this.#disabled
   }
 
   /** Times that it was left alone because it failed. */
@@ -192,6 +200,8 @@ export class Endpoint {
 
   /** Takes a mail that is noted durably. */
   enqueue(mail: Mail): void {
+    // Of an earlier process.
+    this.#lastError ??= mail.lastError
     if (this.#disabled !== undefined) this.#died(mail, this.#disabled)
     else if (this.#fresh.size + this.#again.size >= this.#parts.limits.queueMax)
       this.#died(mail, 'too many messages wait already')
@@ -298,6 +308,7 @@ export class Endpoint {
     await failpoint('F9_outbox_send')
     this.counters.delivered++
     this.lastDeliveredAt = now()
+    this.#lastError = undefined
     mail.state = 'delivered'
     delete mail.lastError
     told(mail, outcome)
@@ -308,15 +319,7 @@ export class Endpoint {
     const { outbox, log, told } = this.#parts
     const { target } = this
     this.counters.failed++
-    log(
-      'error',
-      'an endpoint wants nothing any more: it is disabled until its URL changes or something is sent again',
-      {
-        endpoint: this.name,
-        target,
-        why,
-      },
-    )
+    log('error', GONE_WORDS, { endpoint: this.name, target, why })
     await outbox.disable(this.name, { key: this.#sender.key, target, why })
     this.#died(mail, why)
     for (const one of [...this.#fresh.drain(), ...this.#again.drain()]) this.#died(one, why)
@@ -326,7 +329,7 @@ export class Endpoint {
   async #failed(mail: Mail, outcome: Outcome & { kind: 'failed' }): Promise<void> {
     const { outbox, now, random, limits, log, told } = this.#parts
     this.counters.failed++
-    mail.lastError = this.lastError = outcome.why
+    mail.lastError = this.#lastError = outcome.why
     const pause = retryPause(limits.schedule, mail.attempts, outcome.retryAfter, random())
     log('warn', 'a message was not taken', {
       endpoint: this.name,

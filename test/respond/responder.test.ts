@@ -243,6 +243,23 @@ describe('the next process', () => {
     expect(one!.responder.alerts({ limit: 10, before: uuid('alert', 'b') })).toHaveLength(1)
   })
 
+  test('knows why the last try failed, until one does not', async () => {
+    const { responder } = await start([webhook(receiver.url)], {
+      limits: { ...QUICK, schedule: [0, 3_600_000] },
+    })
+    receiver.answer = (_, response) => response.writeHead(500).end()
+    await responder.take([finding('a')])
+    await one!.step(({ lastError }) => lastError !== undefined)
+    await responder.close()
+    await one!.open()
+    const found = { state: 'working', queued: 1, lastError: 'the receiver answered 500' }
+    expect(one!.responder.endpoints()).toMatchObject([found])
+    receiver.answer = (_, response) => response.writeHead(204).end()
+    await one!.responder.take([finding('b')])
+    await one!.until('delivered')
+    expect(one!.responder.endpoints()[0]).not.toHaveProperty('lastError')
+  })
+
   test('of which a webhook is gone keeps what was for it as dead', async () => {
     const { responder } = await start([webhook(receiver.url)])
     receiver.answer = (_, response) => response.writeHead(500).end()
