@@ -28,7 +28,7 @@ import type { CommandParts } from './program.ts'
 import { packageVersion } from './version.ts'
 
 const EXAMPLES = `Examples:
-  bailiwick worker --agents agents/ --kafka localhost:9092 --store http://bailiwick:secret@clickhouse:8123/flows
+  bailiwick worker --agents agents/ --kafka localhost:9092 --store http://bailiwick_writer@clickhouse:8123/bailiwick
   bailiwick worker --agents agents/ --kafka localhost:9092 --store bailiwick-data --until-idle 10
 `
 

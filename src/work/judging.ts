@@ -151,9 +151,10 @@ export class Judging {
     const state = states.get(header.id)
     const ruling = rulingOf(state, scopes.hash)
     if ('value' in first) own(judged, first.value)
-    // It came twice, or an earlier attempt had all but committed it.
+    // It came twice, or an earlier attempt had all but committed it. What only has its id is not it.
+    const itself = !('value' in first) || first.value.refused === undefined
     const stored = state?.held?.judgedKey === scopes.hash
-    if (stored && state.restore === undefined) return judged
+    if (stored && itself && state.restore === undefined) return judged
     const opinion =
       ruling === 0 || 'died' in first
         ? first

@@ -64,13 +64,15 @@ export class Progress implements Observed {
   /** Of the clock: when something last came, and was last committed. */
   lastTaken: number
   lastCommit: number
+  /** Of the clock: when last nothing waited in the partitions held. What came since has not waited for longer. */
+  lastIdle: number
   /** Why no more is taken, while that is so. */
   ending: string | undefined
   readonly #parts: ProgressParts
 
   constructor(parts: ProgressParts) {
     this.#parts = parts
-    this.lastTaken = this.lastCommit = parts.clock()
+    this.lastTaken = this.lastCommit = this.lastIdle = parts.clock()
   }
 
   /** Messages that are on the stream and not committed, of the partitions held now. */
@@ -90,7 +92,7 @@ export class Progress implements Observed {
       return no(
         `${poison.bad} of the last 1000 messages could not be worked on: look at the dead letters, and at what was deployed last; one message a second is tried`,
       )
-    const since = clock() - this.lastCommit
+    const since = clock() - Math.max(this.lastCommit, this.lastIdle)
     const lag = this.lag()
     if (lag > 0 && since > PROGRESS_MILLIS)
       return no(

@@ -279,10 +279,12 @@ class Worker {
     )
   }
 
-  /** What is lost goes to the store; a store that was not asked anything for long is asked whether it answers. */
+  /** Is anything waiting? What is lost goes to the store; a store that was not asked anything for long is asked whether it answers. */
   async #look(): Promise<void> {
     const { signal } = this.#draining
     const { clock, store, losses, log } = this.#parts
+    const { progress } = this
+    if (progress.claims > 0 && progress.lag() === 0) progress.lastIdle = clock()
     const patience = this.#patience
     const waiting = patience.trouble !== undefined
     try {

@@ -1,7 +1,7 @@
 // What a crash, a power cut, a full or a failing disk may do to a journal, and what must be left of it.
 
 import { spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -93,6 +93,8 @@ describe('a journal that was cut', () => {
         Array.from({ length: left }, (_, i) => body(i)),
       )
       expect(tornBytes).toBe(Math.max(0, length - ends[left]!))
+      const file = await stat(path.join(copy, name!)).catch(() => undefined)
+      expect(file?.size, `cut at ${length}`).toBe(left === 0 ? undefined : ends[left])
       await rm(copy, { recursive: true })
     }
   })

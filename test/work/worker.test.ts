@@ -82,6 +82,11 @@ test('what is no chunk, and what was altered, are dead letters with their bytes 
   expect(Buffer.from(of('2')).equals(altered)).toBe(true)
   const states = await store.completed([first!, ...rest].map(idOf))
   expect([...states.values()].every(({ complete }) => complete)).toBe(true)
+
+  // Also where what it says it is was stored long ago.
+  await streams.send([altered, first!])
+  const later = await workUntilIdle({ streams, store, threads, snapshot })
+  expect([...later.dead]).toEqual([['garbage', 1]])
   await streams.close()
 })
 
@@ -126,6 +131,46 @@ test('chunks that never came are counted, and a row; what comes again is counted
   expect(counts).toMatchObject({ gaps: 2, duplicates: 1, chunks: 22 })
   const rows = await store.query('origin_watermarks', { origins: ['gaps/1'], lanes: 4 })
   expect(rows.find(({ lane }) => lane === 1)).toMatchObject({ next: 9, highest: 21 })
+  await streams.close()
+})
+
+test('after a long quiet it is ready when something comes, and not if that waits for a minute', async () => {
+  const streams = await Streams.open()
+  const [first, second] = [chunkTo(['api.example'], 30_000), chunkTo(['api.example'], 30_001)]
+  await streams.send([first])
+  const end = new AbortController()
+  let observed: Observed | undefined
+  const readiness = () => observed?.readiness()
+  let ahead = 0
+  const said: unknown[] = []
+  const slow = storeWith(store, async (slice) => {
+    said.push(readiness()?.ready)
+    ahead += 61_000
+    said.push(readiness()?.reason)
+    await store.insertSlice(slice)
+  })
+  const working = workUntilIdle({
+    ...{ streams, store: slow, threads, snapshot },
+    changes: {
+      signal: end.signal,
+      untilIdleMillis: undefined,
+      clock: () => performance.now() + ahead,
+      observe: (part) => {
+        observed = part
+      },
+    },
+  })
+  const nothingWaits = { ready: true, reason: 'nothing waits' }
+  await expect.poll(readiness, { timeout: 10_000 }).toEqual(nothingWaits)
+  ahead += 300_000
+  // The store is asked whether it is there still.
+  await expect.poll(readiness, { timeout: 10_000 }).toEqual(nothingWaits)
+  await streams.send([second])
+  await expect.poll(() => said.length, { timeout: 10_000 }).toBe(4)
+  end.abort()
+  await working
+  const late = expect.stringMatching(/^nothing was committed for 6\d s, and 1 messages wait/)
+  expect(said).toEqual([true, late, true, late])
   await streams.close()
 })
 
