@@ -5,12 +5,15 @@
 // - `Consumer#commitOffsets` repeats a refused commit under the generation that is current by then, and says nothing
 //   when the consumer does not run, so a member that lost its partition may commit it. Here a membership is frozen
 //   when it is won, and its commits carry its own generation: the broker refuses them afterwards.
+// - Ending a connection whose socket is gone already leaves a listener on the dead socket, each time: one for every try of
+//   a client whose broker is away.
 // - OFFSET_OUT_OF_RANGE moves the group to a default offset silently. Here the consumer is asked.
 // - What is sent is copied some ten times, each time into a zeroed buffer of the next power of two: 12 MB of memory for a
 //   chunk of 1.7 MB, which is a full collection every few chunks. And its CRC-32C takes a byte at a time.
 // - What a fetch brings is decompressed without a bound, and what cannot be decoded ends the consumer (kafka-records.ts).
 
 import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
 import { crc32c } from './crc32c.ts'
 import { recordsOf } from './kafka-records.ts'
 
@@ -31,6 +34,10 @@ interface RequestQueue {
   throttledUntil: number
   throttleCheckTimeoutId: NodeJS.Timeout | null
   checkPendingRequests(): void
+}
+
+interface Connection {
+  socket?: Socket
 }
 
 export interface GroupCoordinator {
@@ -171,6 +178,19 @@ function patch(): void {
         },
         throttled > 0 ? throttled : CHECK_PENDING_MILLIS,
       )
+    },
+  })
+
+  const connection = require('kafkajs/src/network/connection') as {
+    prototype: { disconnect(): Promise<boolean> }
+  }
+  const { disconnect } = connection.prototype
+  Object.assign(connection.prototype, {
+    async disconnect(this: Connection) {
+      const { socket } = this
+      // Waits for a connection that never comes, to do nothing then.
+      if (socket?.destroyed === true) socket.unref = () => socket
+      return await disconnect.call(this)
     },
   })
 

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { WebhookList } from '../api/webhook-routes.ts'
 import { NODE_DISK, readWhole } from '../bus/disk.ts'
 import { checkAudit } from '../respond/audit-chain.ts'
-import { AUDIT_BYTES_MAX, AUDIT_NAME } from '../respond/audit-log.ts'
+import { AUDIT_BYTES_MAX, AUDIT_FILLS, AUDIT_NAME } from '../respond/audit-log.ts'
 import { Secret, SecretError } from '../respond/secret.ts'
 import { shownTarget } from '../respond/webhook.ts'
 import type { Settings } from '../settings.ts'
@@ -91,7 +91,17 @@ async function checkAuditLog(name: string): Promise<Check[]> {
   try {
     const bytes = await readWhole(NODE_DISK, name, AUDIT_BYTES_MAX + 1)
     const { head, broken } = checkAudit((bytes ?? Buffer.alloc(0)).toString('utf8'))
-    if (broken === undefined) return [ok(title, `it holds together, ${count(head.seq, 'record')}`)]
+    const filled = (bytes?.length ?? 0) / AUDIT_BYTES_MAX
+    const whole = `it holds together, ${count(head.seq, 'record')}`
+    if (broken === undefined && filled < AUDIT_FILLS) return [ok(title, whole)]
+    if (broken === undefined)
+      return [
+        warn(
+          title,
+          `${whole}, and is ${Math.floor(filled * 100)} % full: once it is full nothing new is revoked`,
+          'end the process, move the file away and keep it: the next process begins a new one',
+        ),
+      ]
     return [
       fail(
         title,

@@ -17,6 +17,17 @@ import {
 export const AUDIT_NAME = 'audit.log'
 /** Largest log: about half a million records. */
 export const AUDIT_BYTES_MAX = 256 << 20
+/** From this part of it on it is said that it fills. */
+export const AUDIT_FILLS = 0.9
+
+/** Of a log, in bytes. */
+export interface AuditLimits {
+  most: number
+  /** Of it, kept for further steps of what was begun: while no more is left, nothing is begun. */
+  reserve: number
+}
+
+export const AUDIT_LIMITS: AuditLimits = { most: AUDIT_BYTES_MAX, reserve: 8 << 20 }
 /** Milliseconds between tries while the disk is full. */
 const FULL_RETRY_MILLIS = 250
 const LINE_FEED = 0x0a
@@ -36,6 +47,7 @@ export class AuditWaits extends Error {
 
 export class AuditLog {
   readonly #file: DiskFile
+  readonly #limits: AuditLimits
   #length: number
   #head: AuditHead
   /** Records follow each other. */
@@ -47,8 +59,13 @@ export class AuditLog {
   /** Bytes behind the end that a crash left; only while it is opened. */
   #torn: number
 
-  private constructor(file: DiskFile, length: number, head: AuditHead, torn = 0) {
+  private constructor(
+    file: DiskFile,
+    limits: AuditLimits,
+    { length, head, torn }: { length: number; head: AuditHead; torn: number },
+  ) {
     this.#file = file
+    this.#limits = limits
     this.#length = length
     this.#head = head
     this.#torn = torn
@@ -63,16 +80,17 @@ export class AuditLog {
     directory: string,
     take: (record: AuditRecord) => void,
     disk: Disk = NODE_DISK,
+    limits: AuditLimits = AUDIT_LIMITS,
   ): Promise<AuditLog> {
     await disk.makeDirectory(directory)
     const name = path.join(directory, AUDIT_NAME)
-    const bytes = await readWhole(disk, name, AUDIT_BYTES_MAX + 1)
+    const bytes = await readWhole(disk, name, limits.most + 1)
     if (bytes === undefined) {
       const file = await disk.create(name)
       await disk.syncDirectory(directory)
-      return new AuditLog(file, 0, AUDIT_START)
+      return new AuditLog(file, limits, { length: 0, head: AUDIT_START, torn: 0 })
     }
-    if (bytes.length > AUDIT_BYTES_MAX)
+    if (bytes.length > limits.most)
       throw new AuditBroken(`${name} is full: move it away and keep it; a new one is begun then`)
     // By bytes: what was cut off may end within a character.
     const length = bytes.lastIndexOf(LINE_FEED) + 1
@@ -82,7 +100,7 @@ export class AuditLog {
         `${name}:${broken.line} ${broken.problem}: keep the file, find out who did it, and move it away to begin a new one`,
       )
     const torn = bytes.length - length
-    const log = new AuditLog(await disk.open(name, 'change'), length, head, torn)
+    const log = new AuditLog(await disk.open(name, 'change'), limits, { length, head, torn })
     try {
       if (torn > 0) take(await log.#cut(torn))
     } catch (error) {
@@ -114,6 +132,16 @@ export class AuditLog {
     return this.#head
   }
 
+  /** How much of it is used, from 0 to 1. */
+  get filled(): number {
+    return this.#length / this.#limits.most
+  }
+
+  /** True where nothing may be begun any more: what is left is for what was begun before. */
+  get full(): boolean {
+    return this.#length >= this.#limits.most - this.#limits.reserve
+  }
+
   /** True while records wait for room on the disk. */
   get waits(): boolean {
     return this.#waits
@@ -136,7 +164,7 @@ export class AuditLog {
   async #append(entry: AuditEntry, patient: boolean): Promise<AuditRecord> {
     const { line, head } = auditLine(this.#head, entry)
     const bytes = Buffer.from(line)
-    if (this.#length + bytes.length > AUDIT_BYTES_MAX)
+    if (this.#length + bytes.length > this.#limits.most)
       throw new AuditBroken('the audit log is full: move it away and keep it')
     while (!(await this.#written(bytes))) {
       if (!patient || this.#hurried) throw new AuditWaits()

@@ -16,6 +16,8 @@ export const REVOCATION_GUARDS = [
   'direction',
   'handshake',
   'score',
+  // No evidence lacks, but the record of it has no room.
+  'audit_log',
 ] as const
 export type RevocationGuard = (typeof REVOCATION_GUARDS)[number]
 

@@ -4,7 +4,7 @@
 import { BusFault } from '../bus/bus.ts'
 import type { Readiness } from '../telemetry.ts'
 import type { AuditHead } from './audit-chain.ts'
-import { AuditBroken, AuditLog, AuditWaits } from './audit-log.ts'
+import { AUDIT_FILLS, AuditBroken, type AuditLimits, AuditLog, AuditWaits } from './audit-log.ts'
 import type { Hub } from './hub.ts'
 import { actionOf, RevocationBook } from './revoke-book.ts'
 import { RevocationRefused, type RevocationState } from './revoke-desk.ts'
@@ -12,12 +12,15 @@ import { viewOf } from './revoke-view.ts'
 
 type Detail = Readonly<Record<string, unknown>>
 
+const CURE =
+  'end the process, move audit.log away and keep it: the next process begins a new one (docs/revocation.md)'
+
 export class RevocationRecords {
   readonly book: RevocationBook
   /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
   readonly ended: Promise<void>
-  /** Why nothing more can be written, in words, if the log has come to its end. */
-  full = ''
+  /** True if the log has come to its very end: nothing more is done, because it could not be written down. */
+  exhausted = false
   fault: BusFault | undefined
   readonly #audit: AuditLog
   readonly #hub: Hub
@@ -28,9 +31,14 @@ export class RevocationRecords {
   #rejectEnd: (error: unknown) => void = () => {}
 
   /** @throws AuditBroken · AuditWaits · whatever the disk says */
-  static async open(directory: string, hub: Hub, now: () => number): Promise<RevocationRecords> {
+  static async open(
+    directory: string,
+    hub: Hub,
+    now: () => number,
+    limits?: AuditLimits,
+  ): Promise<RevocationRecords> {
     const book = new RevocationBook()
-    const audit = await AuditLog.open(directory, (record) => book.take(record))
+    const audit = await AuditLog.open(directory, (record) => book.take(record), undefined, limits)
     return new RevocationRecords(book, audit, hub, now)
   }
 
@@ -49,6 +57,11 @@ export class RevocationRecords {
 
   get head(): AuditHead {
     return this.#audit.head
+  }
+
+  /** Why nothing new is begun, in words; '' while there is room in the log. */
+  get full(): string {
+    return this.#audit.full ? `the audit log is full: ${CURE}` : ''
   }
 
   get killed(): boolean {
@@ -99,7 +112,7 @@ export class RevocationRecords {
       const entry = { at: this.#now(), actor, action, subject, detail }
       this.book.take(await this.#audit.append(entry, patient))
     } catch (error) {
-      if (error instanceof AuditBroken) this.full = error.message
+      if (error instanceof AuditBroken) this.exhausted = true
       if (error instanceof BusFault && this.fault === undefined) {
         this.fault = error
         this.#rejectEnd(error)
@@ -116,8 +129,12 @@ export class RevocationRecords {
         ready: false,
         reason: 'revocations wait: no space left on the disk of the audit log',
       }
-    if (this.full === '') return { ready: true, reason: '' }
-    return { ready: true, reason: '', warning: `nothing is revoked: ${this.full}` }
+    const { full } = this
+    if (full !== '') return { ready: true, reason: '', warning: `nothing new is revoked: ${full}` }
+    const { filled } = this.#audit
+    if (filled < AUDIT_FILLS) return { ready: true, reason: '' }
+    const part = Math.floor(filled * 100)
+    return { ready: true, reason: '', warning: `the audit log is ${part} % full: ${CURE}` }
   }
 
   /** Nobody waits for room on the disk any more. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { failpoint } from '../failpoint.ts'
 import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
 import type { AuditHead } from './audit-chain.ts'
-import { AuditBroken } from './audit-log.ts'
+import { AuditBroken, type AuditLimits } from './audit-log.ts'
 import type { FindingEvent } from './finding.ts'
 import type { Hub } from './hub.ts'
 import { OPEN_STATES, type Revocation, type RevocationBook, revocationId } from './revoke-book.ts'
@@ -52,6 +52,7 @@ export interface RevokingParts {
   steady?: () => number
   /** Pause between two looks, and between the tries of a call. */
   pauses?: { lookMillis: number; retryMillis: readonly number[] }
+  auditLimits?: AuditLimits
 }
 
 const PAUSES = { lookMillis: 2000, retryMillis: [1000, 3000, 10_000, 30_000] }
@@ -83,8 +84,8 @@ export class Revoking implements RevocationDesk, Observed {
 
   /** @throws AuditBroken if the audit log cannot be continued · whatever the disk says */
   static async open(parts: RevokingParts): Promise<Revoking> {
-    const { directory, hub, now = Date.now } = parts
-    return new Revoking(parts, await RevocationRecords.open(directory, hub, now))
+    const { directory, hub, now = Date.now, auditLimits } = parts
+    return new Revoking(parts, await RevocationRecords.open(directory, hub, now, auditLimits))
   }
 
   private constructor(parts: RevokingParts, records: RevocationRecords) {
@@ -113,13 +114,13 @@ export class Revoking implements RevocationDesk, Observed {
 
   /**
    * Takes findings; what they ask for is durable when it resolves, which waits while the disk is full. The same ones
-   * again ask for nothing. Where the audit log has come to its end nothing is asked for, and `readiness` says so.
+   * again ask for nothing. Where the audit log is full nothing is asked for: it is counted, and `readiness` says so.
    * @throws BusFault
    */
   take(events: readonly FindingEvent[]): Promise<void> {
     const taking = this.#taking.then(async () => {
       if (this.#records.fault !== undefined) throw this.#records.fault
-      for (const event of events) if (this.#records.full === '') await this.#consider(event)
+      for (const event of events) await this.#consider(event)
     })
     this.#taking = taking.catch(() => {})
     return taking
@@ -127,12 +128,10 @@ export class Revoking implements RevocationDesk, Observed {
 
   async #consider(finding: FindingEvent): Promise<void> {
     const withheld = withheldBy(finding, this.#settings)
-    if (withheld !== undefined) {
-      this.#withheld.set(withheld, (this.#withheld.get(withheld) ?? 0) + 1)
-      return
-    }
+    if (withheld !== undefined) return this.#withhold(withheld)
     const id = revocationId(finding)
     if (this.#book.get(id) !== undefined || this.#book.openOf(finding.agent) !== undefined) return
+    if (this.#records.full !== '') return this.#withhold('audit_log')
     const now = this.#now()
     const { mode } = this.#settings
     const { state, detail } = this.#firstState(finding, now)
@@ -151,6 +150,12 @@ export class Revoking implements RevocationDesk, Observed {
       this.#parts.log('error', 'not considered for revocation', { alert, why: error.message })
     }
     this.#wake()
+  }
+
+  #withhold(guard: RevocationGuard): void {
+    if (guard === 'audit_log' && !this.#withheld.has(guard))
+      this.#parts.log('error', `nothing new is revoked: ${this.#records.full}`)
+    this.#withheld.set(guard, (this.#withheld.get(guard) ?? 0) + 1)
   }
 
   #firstState(finding: FindingEvent, now: number): { state: RevocationState; detail: string } {
@@ -248,7 +253,9 @@ export class Revoking implements RevocationDesk, Observed {
 
   /** Looks after everything that is open, now and then again. */
   #wake(): void {
-    if (this.#stop.signal.aborted || this.#records.fault !== undefined) return
+    const { fault, exhausted } = this.#records
+    // Nothing is called that could not be written down.
+    if (this.#stop.signal.aborted || fault !== undefined || exhausted) return
     clearTimeout(this.#timer)
     const open = this.#book.open()
     for (const revocation of open) {

@@ -12,6 +12,9 @@ import type { Spool } from './spool.ts'
 const APPENDS_MAX = 8
 const PROMPT_APPENDS_MAX = 64
 export const ANNOUNCE_MILLIS = 10_000
+/** A few chunks of a live capture, where hardly anything passes, are announced one time in so many. */
+const FEW_PROMPT_CHUNKS = 8
+const QUIET_TURNS = 6
 
 export class Shipper {
   /** What this process has put into the spool; announcements are not counted. */
@@ -24,6 +27,8 @@ export class Shipper {
   #failure: unknown
   /** Damaged places of the spool that were announced. */
   #damages = 0
+  /** Since the last announcement: chunks of a live capture, others, turns that were let go. */
+  #since = { prompt: 0, others: 0, skipped: 0 }
   #announcing: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
 
@@ -49,6 +54,7 @@ export class Shipper {
     while (this.#open.size >= most && this.#failure === undefined) await Promise.race(this.#open)
     if (!prompt) await this.#room()
     this.#throwFailure()
+    this.#since[prompt ? 'prompt' : 'others']++
     const sending = this.#spool
       .append(chunk)
       .then(({ header, copied }) => {
@@ -85,6 +91,13 @@ export class Shipper {
   }
 
   #announce(): void {
+    const { prompt, others, skipped } = this.#since
+    const few = prompt > 0 && prompt < FEW_PROMPT_CHUNKS && others === 0
+    if (few && skipped < QUIET_TURNS - 1) {
+      this.#since.skipped++
+      return
+    }
+    this.#since = { prompt: 0, others: 0, skipped: 0 }
     this.#announcing = this.#announcing
       .then(() => this.#say())
       .catch((error: unknown) => {

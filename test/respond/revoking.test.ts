@@ -1,6 +1,6 @@
 // Revocation from finding to verified silence, against a real HTTP receiver and a real audit log. Time is the test's.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -13,6 +13,7 @@ import { Hub } from '../../src/respond/hub.ts'
 import type { RevocationState } from '../../src/respond/revoke-desk.ts'
 import { REVOCATION } from '../../src/respond/revoke-settings.ts'
 import { type Activity, Revoking, type RevokingParts } from '../../src/respond/revoking.ts'
+import type { Log } from '../../src/telemetry.ts'
 import { finding } from './one-finding.ts'
 
 const START = finding.decidedAt / 1000 + 1000
@@ -211,6 +212,44 @@ describe('revocation', () => {
     await again.kill(false, 'alice')
     await again.approve(again.list()[0]!.id, 'bob')
     await reaches('called')
+  })
+
+  test('asks for nothing new when the audit log is full, ends what was begun, and says so', async () => {
+    const other = { ...finding, agent: 'spiffe://acme.example/agents/other' }
+    const said: string[] = []
+    const log: Log = (_, words) => void said.push(words)
+    const it = await open(
+      { mode: 'approve' },
+      { log, auditLimits: { most: 20_000, reserve: 19_000 } },
+    )
+    await it.take([finding])
+    expect(it.readiness().warning).toContain('nothing new is revoked: the audit log is full')
+    await it.take([other, other])
+    expect(it.list().map(({ agent }) => agent)).toEqual([finding.agent])
+    expect(said).toEqual([expect.stringContaining('move audit.log away and keep it')])
+    expect(it.samples().find(({ labels }) => labels?.guard === 'audit_log')?.value).toBe(2)
+    // A person's decision, the call and what came of it still have room.
+    await it.approve(it.list()[0]!.id, 'alice')
+    await reaches('called')
+    expect(received).toHaveLength(1)
+  })
+
+  test('calls nothing that cannot be written down', async () => {
+    const before = await open({ mode: 'approve' })
+    await before.take([finding])
+    await before.close()
+    const { size } = statSync(join(directory, AUDIT_NAME))
+    // Room for the decision and for the call, and not for what came of it.
+    const it = await open({ mode: 'approve' }, { auditLimits: { most: size + 700, reserve: 0 } })
+    await it.approve(it.list()[0]!.id, 'alice')
+    await expect.poll(() => received.length).toBe(1)
+    await reaches('calling')
+    // Many looks later.
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(received).toHaveLength(1)
+    expect(it.readiness().warning).toContain('full')
+    await expect(it.kill(true, 'alice')).rejects.toThrow('the audit log is full')
+    expect(it.killed()).toBe(true)
   })
 
   test('tells the live stream each step', async () => {

@@ -4,14 +4,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { ChunkWriter } from '../../src/chunk.ts'
 import { closeLiveOrigins, readLive } from '../../src/ship/read-live.ts'
-import { Shipper } from '../../src/ship/shipper.ts'
+import { ANNOUNCE_MILLIS, Shipper } from '../../src/ship/shipper.ts'
 import { Spool } from '../../src/ship/spool.ts'
 
 const directory = mkdtempSync(path.join(tmpdir(), 'bailiwick-read-live-'))
-afterEach(() => rmSync(directory, { recursive: true, force: true }))
+afterEach(() => {
+  vi.useRealTimers()
+  rmSync(directory, { recursive: true, force: true })
+})
 
 const BASE = 'test/live/lo'
 
@@ -64,4 +67,29 @@ test('ends what a killed capture process, and a killed sensor, left open', async
     [`${BASE}/3`, 2, true, 2, 'live'],
     [`${BASE}/4`, 2, true, 1, 'live'],
   ])
+})
+
+test('announces a few chunks of a quiet capture one time in six, and many at once', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval'] })
+  const spool = await Spool.open({ directory, maxBytes: 1 << 28, lanes: 4 }, () => {})
+  const shipper = new Shipper('test', spool)
+  const announced = () => spool.ledger.untold().length === 0
+  const turns = (count: number) => vi.advanceTimersByTime(count * ANNOUNCE_MILLIS)
+  async function* all() {
+    const [few, ...many] = chunksOf('1', 10, false)
+    yield few!
+    await shipper.flush()
+    turns(5)
+    await shipper.flush()
+    expect(announced()).toBe(false)
+    turns(1)
+    await expect.poll(announced).toBe(true)
+    yield* many
+    await shipper.flush()
+    turns(1)
+    await expect.poll(announced).toBe(true)
+  }
+  await readLive(all(), shipper)
+  await shipper.end()
+  await spool.close()
 })
