@@ -4,14 +4,7 @@
 import type { Network } from '../address.ts'
 import type { ChunkWriter } from '../chunk.ts'
 import { contextHash } from '../flow-id.ts'
-import {
-  type AwsField,
-  type AwsPlan,
-  isAwsFieldName,
-  isAwsHeader,
-  planAws,
-  planOfDefault,
-} from './aws-fields.ts'
+import { type AwsPlan, isAwsFieldName, isAwsHeader, planAws, planOfDefault } from './aws-fields.ts'
 import type { LineParser } from './line-decoder.ts'
 import type { LogReport } from './log-report.ts'
 import { ENDS, newOneWay, type OneWay, OneWayWriter } from './one-way.ts'
@@ -110,16 +103,14 @@ export class AwsParser implements LineParser {
   }
 
   /** A number of the row; 0 for `-` or a field that the format lacks; -1 if it is none or above `max`. */
-  #number(plan: AwsPlan, field: AwsField, bytes: Uint8Array, max: number): number {
-    const token = plan[field]
+  #number(token: number, bytes: Uint8Array, max: number): number {
     if (token < 0 || this.#unset(bytes, token)) return 0
     const value = uintOf(bytes, this.#starts[token]!, this.#stops[token]!)
     return value > max ? -1 : value
   }
 
   /** A counter: NaN if unset or too large for a double, which is told as an anomaly; -1 if it is none. */
-  #counter(plan: AwsPlan, field: AwsField, bytes: Uint8Array): number {
-    const token = plan[field]
+  #counter(token: number, bytes: Uint8Array): number {
     if (token < 0 || this.#unset(bytes, token)) return Number.NaN
     const value = uintOf(bytes, this.#starts[token]!, this.#stops[token]!)
     if (value !== TOO_LARGE) return value
@@ -132,20 +123,19 @@ export class AwsParser implements LineParser {
     return bytes[start] === 0x2d && this.#stops[token]! === start + 1
   }
 
-  #address(plan: AwsPlan, field: AwsField, bytes: Uint8Array, at: number): boolean {
-    const token = plan[field]
+  #address(token: number, bytes: Uint8Array, at: number): boolean {
     if (token < 0) return false
     return readAddress(bytes, this.#starts[token]!, this.#stops[token]!, this.#record.ends, at)
   }
 
-  #has(plan: AwsPlan, field: AwsField, bytes: Uint8Array): boolean {
-    return plan[field] >= 0 && !this.#unset(bytes, plan[field])
+  #has(token: number, bytes: Uint8Array): boolean {
+    return token >= 0 && !this.#unset(bytes, token)
   }
 
   /** Reads one row; the words for what is wrong with it, if anything is. */
   #row(plan: AwsPlan, bytes: Uint8Array): string | undefined {
-    const start = this.#number(plan, 'start', bytes, SECONDS_MAX)
-    const end = plan.end < 0 ? start : this.#number(plan, 'end', bytes, SECONDS_MAX)
+    const start = this.#number(plan.start, bytes, SECONDS_MAX)
+    const end = plan.end < 0 ? start : this.#number(plan.end, bytes, SECONDS_MAX)
     if (start < 0 || end < 0) return 'start and end are not seconds since 1970'
     const record = this.#record
     record.start = start * 1_000_000
@@ -156,7 +146,7 @@ export class AwsParser implements LineParser {
       const letter = bytes[this.#starts[status]!]!
       if (letter === 0x4e || letter === 0x53) return this.#noData(bytes, letter === 0x4e)
       if (letter !== 0x4f && letter !== 0x2d) return 'log-status is none of OK, NODATA, SKIPDATA'
-    } else if (!this.#has(plan, plan.srcaddr >= 0 ? 'srcaddr' : 'pkt-srcaddr', bytes))
+    } else if (!this.#has(plan.srcaddr >= 0 ? plan.srcaddr : plan['pkt-srcaddr'], bytes))
       return this.#noData(bytes, true)
     if (start === 0) return 'start is not set'
     const bad = this.#endpoints(plan, bytes) ?? this.#numbers(plan, bytes)
@@ -174,15 +164,15 @@ export class AwsParser implements LineParser {
   #numbers(plan: AwsPlan, bytes: Uint8Array): string | undefined {
     const record = this.#record
     record.tooLarge = false
-    record.srcPort = this.#number(plan, 'srcport', bytes, 0xffff)
-    record.dstPort = this.#number(plan, 'dstport', bytes, 0xffff)
+    record.srcPort = this.#number(plan.srcport, bytes, 0xffff)
+    record.dstPort = this.#number(plan.dstport, bytes, 0xffff)
     if (record.srcPort < 0 || record.dstPort < 0) return 'srcport and dstport are not 0 to 65535'
-    record.protocol = this.#number(plan, 'protocol', bytes, 0xff)
+    record.protocol = this.#number(plan.protocol, bytes, 0xff)
     if (record.protocol < 0 || this.#unset(bytes, plan.protocol)) return 'protocol is not 0 to 255'
-    record.packets = this.#counter(plan, 'packets', bytes)
-    record.bytes = this.#counter(plan, 'bytes', bytes)
+    record.packets = this.#counter(plan.packets, bytes)
+    record.bytes = this.#counter(plan.bytes, bytes)
     if (record.packets < 0 || record.bytes < 0) return 'packets and bytes are not counts'
-    record.flags = this.#number(plan, 'tcp-flags', bytes, 0xffff)
+    record.flags = this.#number(plan['tcp-flags'], bytes, 0xffff)
     return record.flags < 0 ? 'tcp-flags is not a number' : undefined
   }
 
@@ -190,18 +180,18 @@ export class AwsParser implements LineParser {
   #endpoints(plan: AwsPlan, bytes: Uint8Array): string | undefined {
     const { ends } = this.#record
     const atInterface =
-      this.#address(plan, 'srcaddr', bytes, ENDS.interfaceSender) &&
-      this.#address(plan, 'dstaddr', bytes, ENDS.interfaceReceiver)
-    if (this.#has(plan, 'pkt-srcaddr', bytes) && this.#has(plan, 'pkt-dstaddr', bytes)) {
+      this.#address(plan.srcaddr, bytes, ENDS.interfaceSender) &&
+      this.#address(plan.dstaddr, bytes, ENDS.interfaceReceiver)
+    if (this.#has(plan['pkt-srcaddr'], bytes) && this.#has(plan['pkt-dstaddr'], bytes)) {
       const read =
-        this.#address(plan, 'pkt-srcaddr', bytes, ENDS.sender) &&
-        this.#address(plan, 'pkt-dstaddr', bytes, ENDS.receiver)
+        this.#address(plan['pkt-srcaddr'], bytes, ENDS.sender) &&
+        this.#address(plan['pkt-dstaddr'], bytes, ENDS.receiver)
       if (!read) return 'pkt-srcaddr and pkt-dstaddr are not addresses'
       if (!atInterface) ends.copyWithin(ENDS.interfaceSender, ENDS.sender, 32)
       return undefined
     }
     if (!atInterface) return 'srcaddr and dstaddr are not addresses'
-    ends.copyWithin(ENDS.sender, ENDS.interfaceSender, 64)
+    for (let i = 0; i < 32; i++) ends[ENDS.sender + i] = ends[ENDS.interfaceSender + i]!
     return undefined
   }
 

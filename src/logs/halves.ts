@@ -18,12 +18,11 @@ export interface Half {
 }
 
 export class Halves {
-  readonly #low = new Uint32Array(SLOTS)
-  readonly #high = new Uint32Array(SLOTS)
-  /** Flow record number + 1, counted over all chunks; 0 = free. */
-  readonly #numbers = new Float64Array(SLOTS)
-  /** Bits: 1 origIsLow, 2 sure, 4 completed. */
-  readonly #flags = new Uint8Array(SLOTS)
+  /**
+   * Four words a slot, in one place because each line asks for another one: 64 bits of the flow id; the number of the
+   * flow record, counted over all chunks (modulo 2^32, the first is 1); bits 1 origIsLow, 2 sure, 4 completed, 8 held.
+   */
+  readonly #slots = new Int32Array(SLOTS * 4)
   readonly #chunks: ChunkWriter
 
   constructor(chunks: ChunkWriter) {
@@ -38,26 +37,24 @@ export class Halves {
     const { columns } = this.#chunks.flows
     const id = columns.flow_id
     const at = row * 16
-    const low = (id[at]! | (id[at + 1]! << 8) | (id[at + 2]! << 16) | (id[at + 3]! << 24)) >>> 0
-    const high =
-      (id[at + 9]! | (id[at + 10]! << 8) | (id[at + 11]! << 16) | (id[at + 12]! << 24)) >>> 0
-    const slot = low & (SLOTS - 1)
-    const number = this.#numbers[slot]!
-    if (number !== 0 && this.#low[slot] === low && this.#high[slot] === high)
-      this.#agree(slot, number, half)
-    this.#low[slot] = low
-    this.#high[slot] = high
-    this.#numbers[slot] = this.#chunks.flowCount
-    this.#flags[slot] = (half.origIsLow ? 1 : 0) | (half.sure ? 2 : 0) | (half.completed ? 4 : 0)
+    const low = id[at]! | (id[at + 1]! << 8) | (id[at + 2]! << 16) | (id[at + 3]! << 24)
+    const high = id[at + 9]! | (id[at + 10]! << 8) | (id[at + 11]! << 16) | (id[at + 12]! << 24)
+    const slots = this.#slots
+    const slot = (low & (SLOTS - 1)) * 4
+    if (slots[slot] === low && slots[slot + 1] === high && slots[slot + 3] !== 0)
+      this.#agree(slots[slot + 2]!, slots[slot + 3]!, half)
+    slots[slot] = low
+    slots[slot + 1] = high
+    slots[slot + 2] = this.#chunks.flowCount
+    slots[slot + 3] = 8 | (half.origIsLow ? 1 : 0) | (half.sure ? 2 : 0) | (half.completed ? 4 : 0)
   }
 
-  #agree(slot: number, number: number, half: Half): void {
+  #agree(number: number, flags: number, half: Half): void {
     const { flows, flowCount } = this.#chunks
-    const flags = this.#flags[slot]!
     const wasLow = (flags & 1) !== 0
     const wasSure = (flags & 2) !== 0
     const wasCompleted = (flags & 4) !== 0
-    const before = number - 1 - (flowCount - flows.rows)
+    const before = flows.rows - 1 - ((flowCount - number) >>> 0)
     const held = before >= 0
     if (wasLow !== half.origIsLow) {
       if (half.sure && !wasSure && held) turnRound(flows.columns, before)

@@ -147,7 +147,7 @@ export class OneWayWriter {
     const slot = this.#vantages.find(bytes, record.vantageStart, record.vantageStop)
     this.#vantageCodes.set(columns.vantage, row, block, slot)
     if (record.isInterface) this.#interfaceCodes.set(columns.interface_id, row, block, slot)
-    this.#identify(record, this.#vantages.numbers[slot]!, columns, row)
+    this.#identify(record, this.#vantages.number(slot), columns, row)
     const low = isLow(record)
     const half = this.#half
     decide(record, low, half)

@@ -11,27 +11,30 @@ const WORD_BYTES = 64
 export class TokenCache {
   /** Text of each slot; valid after `find`. */
   readonly texts: string[]
-  /** What `derive` made of the text of each slot. */
-  readonly numbers: Uint32Array
   readonly #mask: number
   readonly #bytes: Uint8Array
-  readonly #lengths: Int32Array
+  /** Length of the word of each slot, -1 if none is held, and what was derived from it: read together. */
+  readonly #heads: Int32Array
   readonly #escapes: Escapes
   readonly #derive: ((text: string) => number) | undefined
 
   /** @param slots a power of two: small where there are few words, so that they stay in the processor's cache */
   constructor(escapes: Escapes, slots: number, derive?: (text: string) => number) {
     this.texts = new Array<string>(slots).fill('')
-    this.numbers = new Uint32Array(slots)
     this.#mask = slots - 1
     this.#bytes = new Uint8Array(slots * WORD_BYTES)
-    this.#lengths = new Int32Array(slots).fill(-1)
+    this.#heads = new Int32Array(slots * 2).fill(-1)
     this.#escapes = escapes
     this.#derive = derive
   }
 
   get slots(): number {
     return this.texts.length
+  }
+
+  /** What `derive` made of the text of a slot; valid after `find`. */
+  number(slot: number): number {
+    return this.#heads[slot * 2 + 1]! >>> 0
   }
 
   /** Told when the word of a slot has changed, so that codes kept for it are given up. */
@@ -43,7 +46,7 @@ export class TokenCache {
     let hash = length
     for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
     const slot = (hash ^ (hash >>> 15)) & this.#mask
-    if (this.#lengths[slot] === length) {
+    if (this.#heads[slot * 2] === length) {
       const held = this.#bytes
       const shift = slot * WORD_BYTES - start
       let i = start
@@ -58,8 +61,8 @@ export class TokenCache {
     const length = end - start
     const text = logText(bytes, start, end, this.#escapes)
     this.texts[slot] = text
-    this.numbers[slot] = this.#derive?.(text) ?? 0
-    this.#lengths[slot] = length <= WORD_BYTES ? length : -1
+    this.#heads[slot * 2] = length <= WORD_BYTES ? length : -1
+    this.#heads[slot * 2 + 1] = this.#derive?.(text) ?? 0
     if (length <= WORD_BYTES) this.#bytes.set(bytes.subarray(start, end), slot * WORD_BYTES)
     this.changed(slot)
   }
@@ -71,26 +74,26 @@ export class TokenCache {
  */
 export class ColumnCodes {
   readonly #texts: readonly string[]
-  readonly #codes: Uint32Array
-  readonly #blocks: Float64Array
+  /** For each text the block that it was looked up in, and its code there: read together. */
+  readonly #codes: Float64Array
 
   constructor(texts: readonly string[]) {
     this.#texts = texts
-    this.#codes = new Uint32Array(texts.length)
-    this.#blocks = new Float64Array(texts.length).fill(-1)
+    this.#codes = new Float64Array(texts.length * 2).fill(-1)
   }
 
   set(words: Words, row: number, block: number, index: number): void {
-    if (this.#blocks[index] !== block) {
-      this.#codes[index] = words.code(this.#texts[index]!)
-      this.#blocks[index] = block
+    const codes = this.#codes
+    if (codes[index * 2] !== block) {
+      codes[index * 2] = block
+      codes[index * 2 + 1] = words.code(this.#texts[index]!)
     }
-    words.codes[row] = this.#codes[index]!
+    words.codes[row] = codes[index * 2 + 1]!
   }
 
   /** The text of this index is another now. */
   forget(index: number): void {
-    this.#blocks[index] = -1
+    this.#codes[index * 2] = -1
   }
 }
 
@@ -116,6 +119,6 @@ export class WordColumn {
   ): number {
     const slot = this.tokens.find(bytes, start, end)
     this.#codes.set(words, row, block, slot)
-    return this.tokens.numbers[slot]!
+    return this.tokens.number(slot)
   }
 }

@@ -208,7 +208,7 @@ export class ZeekJsonParser implements LineParser {
 
   /** The number of the field with this key, -1 if it is not read. */
   #field(bytes: Uint8Array, start: number, stop: number, prefix: string): number {
-    if (prefix === '') return this.#keys.numbers[this.#keys.find(bytes, start, stop)]! - 1
+    if (prefix === '') return this.#keys.number(this.#keys.find(bytes, start, stop)) - 1
     return this.#fields.get(`${prefix}${logText(bytes, start, stop, 'json')}`) ?? -1
   }
 
