@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
-import { HealthServer } from '../api/health.ts'
+import type { HealthServer } from '../api/health.ts'
 import { armFailpoints } from '../failpoint.ts'
 import type { Running } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
@@ -59,8 +59,11 @@ export async function runLongRunning(
   }
   let server: HealthServer | undefined
   try {
-    if (settings.listen !== undefined)
+    if (settings.listen !== undefined) {
+      // Whoever does not listen need not load what answers.
+      const { HealthServer } = await import('../api/health.ts')
       server = await HealthServer.open(settings.listen, name, observed, log)
+    }
     log('info', 'started', { listen: server?.address ?? 'nowhere' })
     const onAbort = () => log('info', 'told to end: finishing what was begun')
     parts.signal.addEventListener('abort', onAbort, { once: true })

@@ -5,31 +5,10 @@ import type { Writable } from 'node:stream'
 import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config.ts'
 import { printable } from '../wire-text.ts'
-import { addAgentsCommand } from './agents.ts'
-import { addAlertsCommand } from './alerts.ts'
-import { addApiCommand } from './api.ts'
-import { addAuditCommand } from './audit.ts'
-import { addConfigCommand } from './config.ts'
-import { addDlqCommand } from './dlq.ts'
-import { addDoctorCommand } from './doctor.ts'
 import { errorCause } from './error-cause.ts'
 import { type ExitCause, exitCode } from './exit.ts'
-import { addFlowsCommand } from './flows.ts'
-import { addInspectCommand } from './inspect.ts'
-import { addMigrateCommand } from './migrate.ts'
-import { addReconcileCommand } from './reconcile.ts'
-import { addReplayCommand } from './replay.ts'
-import { addRespondCommand } from './respond.ts'
-import { addRevokeCommand } from './revoke.ts'
-import { addScopeCommand } from './scope.ts'
-import { addSensorCommand } from './sensor.ts'
-import { addServeCommand } from './serve.ts'
 import { openTerminal, say, type Terminal } from './terminal.ts'
-import { addTokensCommand } from './tokens.ts'
-import { addTopicsCommand } from './topics.ts'
 import { versionText } from './version.ts'
-import { addWebhooksCommand } from './webhooks.ts'
-import { addWorkerCommand } from './worker.ts'
 
 export interface RunParts {
   stdout: Writable & { isTTY?: boolean; columns?: number }
@@ -56,6 +35,40 @@ export interface CommandParts {
   causes: ExitCause[]
   /** Called by a command that runs until it is told to end: then being told is a good end, exit code 0. */
   runLong: ProcessRunsLong
+}
+
+type AddCommand = (program: Command, parts: CommandParts) => void
+
+/** The commands, in the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  replay: async () => (await import('./replay.ts')).addReplayCommand,
+  serve: async () => (await import('./serve.ts')).addServeCommand,
+  sensor: async () => (await import('./sensor.ts')).addSensorCommand,
+  worker: async () => (await import('./worker.ts')).addWorkerCommand,
+  respond: async () => (await import('./respond.ts')).addRespondCommand,
+  api: async () => (await import('./api.ts')).addApiCommand,
+  flows: async () => (await import('./flows.ts')).addFlowsCommand,
+  alerts: async () => (await import('./alerts.ts')).addAlertsCommand,
+  revoke: async () => (await import('./revoke.ts')).addRevokeCommand,
+  webhooks: async () => (await import('./webhooks.ts')).addWebhooksCommand,
+  scope: async () => (await import('./scope.ts')).addScopeCommand,
+  agents: async () => (await import('./agents.ts')).addAgentsCommand,
+  tokens: async () => (await import('./tokens.ts')).addTokensCommand,
+  topics: async () => (await import('./topics.ts')).addTopicsCommand,
+  migrate: async () => (await import('./migrate.ts')).addMigrateCommand,
+  reconcile: async () => (await import('./reconcile.ts')).addReconcileCommand,
+  dlq: async () => (await import('./dlq.ts')).addDlqCommand,
+  inspect: async () => (await import('./inspect.ts')).addInspectCommand,
+  config: async () => (await import('./config.ts')).addConfigCommand,
+  audit: async () => (await import('./audit.ts')).addAuditCommand,
+  doctor: async () => (await import('./doctor.ts')).addDoctorCommand,
+}
+
+/** What must be loaded for these arguments: of a command its own parts alone, since all of them take a second. */
+function loadersOf(args: readonly string[]): (() => Promise<AddCommand>)[] {
+  const name = args.find((arg) => !arg.startsWith('-'))
+  const named = Object.entries(COMMANDS).filter(([known]) => known === name)
+  return named.length === 1 ? named.map(([, load]) => load) : Object.values(COMMANDS)
 }
 
 const EXAMPLES = `Examples:
@@ -100,30 +113,7 @@ export async function run(args: readonly string[], parts: RunParts): Promise<num
       parts.runLong?.(tell)
     },
   }
-  for (const add of [
-    addReplayCommand,
-    addServeCommand,
-    addSensorCommand,
-    addWorkerCommand,
-    addRespondCommand,
-    addApiCommand,
-    addFlowsCommand,
-    addAlertsCommand,
-    addRevokeCommand,
-    addWebhooksCommand,
-    addScopeCommand,
-    addAgentsCommand,
-    addTokensCommand,
-    addTopicsCommand,
-    addMigrateCommand,
-    addReconcileCommand,
-    addDlqCommand,
-    addInspectCommand,
-    addConfigCommand,
-    addAuditCommand,
-    addDoctorCommand,
-  ])
-    add(program, command)
+  for (const load of loadersOf(args)) (await load())(program, command)
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {

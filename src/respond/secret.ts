@@ -3,7 +3,6 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { printable } from '../wire-text.ts'
-import { parseSecrets } from './webhook.ts'
 
 /** Where a secret is. A text is a function, so that nothing that prints settings prints it. */
 export type SecretSource = { text: () => string } | { file: string }
@@ -17,6 +16,24 @@ export class SecretError extends Error {
 const FILE_BYTES_MAX = 4096
 const SHAPE =
   'expected whsec_ and the base64 of 24 to 64 bytes, or two of them while one takes the place of the other'
+
+/** Key bytes of a secret, as Standard Webhooks wants them. */
+const KEY_BYTES = { least: 24, most: 64 }
+
+/**
+ * Secrets as they are written down: `whsec_` and base64, two of them while one takes the place of the other.
+ * @returns undefined if they are none; the text is in no message
+ */
+export function parseSecrets(text: string): string[] | undefined {
+  const secrets = text.split(/\s+/).filter((one) => one !== '')
+  const good = secrets.every((secret) => {
+    const match = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)
+    if (match === null) return false
+    const { length } = Buffer.from(match[1]!, 'base64')
+    return length >= KEY_BYTES.least && length <= KEY_BYTES.most
+  })
+  return good && secrets.length >= 1 && secrets.length <= 2 ? secrets : undefined
+}
 
 export class Secret {
   readonly #source: SecretSource

@@ -13,24 +13,6 @@ import { type TargetGuard, TargetRefused } from './target-guard.ts'
 const ANSWER_BYTES = 4096
 const ANSWER_MILLIS = 500
 
-/** Key bytes of a secret, as Standard Webhooks wants them. */
-const KEY_BYTES = { least: 24, most: 64 }
-
-/**
- * Secrets as they are written down: `whsec_` and base64, two of them while one takes the place of the other.
- * @returns undefined if they are none; the text is in no message
- */
-export function parseSecrets(text: string): string[] | undefined {
-  const secrets = text.split(/\s+/).filter((one) => one !== '')
-  const good = secrets.every((secret) => {
-    const match = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)
-    if (match === null) return false
-    const { length } = Buffer.from(match[1]!, 'base64')
-    return length >= KEY_BYTES.least && length <= KEY_BYTES.most
-  })
-  return good && secrets.length >= 1 && secrets.length <= 2 ? secrets : undefined
-}
-
 /** The headers that say who sends, and when. @param secrets the one in use first */
 export function signedHeaders(
   { id, body }: Outgoing,

@@ -4,10 +4,25 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Secret, SecretError } from '../../src/respond/secret.ts'
+import { parseSecrets, Secret, SecretError } from '../../src/respond/secret.ts'
 
 const one = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
 const two = `whsec_${Buffer.alloc(32, 2).toString('base64')}`
+
+test.each([
+  [one, 1],
+  [`${two}\n${one}\n`, 2],
+  [`${two} ${one} ${one}`, undefined],
+  ['', undefined],
+  ['whsec_', undefined],
+  ['hunter2', undefined],
+  [one.replace('whsec_', ''), undefined],
+  [`whsec_${Buffer.alloc(23).toString('base64')}`, undefined],
+  [`whsec_${Buffer.alloc(65).toString('base64')}`, undefined],
+  [`whsec_${'é'.repeat(40)}`, undefined],
+])('the text %j', (text, count) => {
+  expect(parseSecrets(text)?.length).toBe(count)
+})
 
 describe('a secret in a file', () => {
   let directory: string
