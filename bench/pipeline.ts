@@ -6,6 +6,7 @@
 //   npm run bench:pipeline [-- --lines 1000000 --rounds 3 --workers 2 --minutes 30]
 //
 // --only bailiwick and --only 'bare loop' run one side; --profile DIR leaves CPU profiles of its processes there.
+// --plain-tables gives the tables of the bare loop the settings that ClickHouse has by itself, instead of ours.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,6 +37,7 @@ const { values: options } = parseArgs({
     minutes: { type: 'string' },
     only: { type: 'string' },
     profile: { type: 'string' },
+    'plain-tables': { type: 'boolean', default: false },
   },
 })
 const LINES = Number(options.lines)
@@ -45,6 +47,14 @@ const WORKERS = Number(options.workers)
 const BARE_TOPIC = 'bench.bare'
 /** Chunks that the bare loop inserts together: as many as a slice of the worker had on average in the run before. */
 let batchChunks = 131_072 / CHUNK_RECORDS_MAX
+
+/** What sql/schema sets of a table of rows, and ClickHouse has otherwise. */
+const TABLE_SETTINGS = [
+  'min_bytes_for_wide_part',
+  'merge_selector_base',
+  'non_replicated_deduplication_window',
+  'ttl_only_drop_parts',
+]
 
 const directory = mkdtempSync(join(tmpdir(), 'bailiwick-bench-'))
 const at = (name: string) => join(directory, name)
@@ -132,8 +142,11 @@ function bare(broker: Broker): Side {
         ...[store.url, DATABASE, String(batchChunks)],
       ),
     prepare: async (store) => {
-      for (const table of ['flow_records', 'judgements'])
+      for (const table of ['flow_records', 'judgements']) {
         await store.query(`CREATE TABLE bare_${table} AS ${table}`)
+        if (options['plain-tables'])
+          await store.query(`ALTER TABLE bare_${table} RESET SETTING ${TABLE_SETTINGS.join(', ')}`)
+      }
     },
     table: 'bare_flow_records',
     end: async (receiver) => {

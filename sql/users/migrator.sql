@@ -6,6 +6,8 @@ GRANT <on>SELECT, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON <database>
 
 GRANT <on>ALTER ADD COLUMN, ALTER MODIFY COLUMN, ALTER ADD INDEX, ALTER DELETE ON <database>.* TO <migrator>;
 
+GRANT <on>ALTER SETTINGS, ALTER VIEW MODIFY QUERY ON <database>.* TO <migrator>;
+
 GRANT <on>SELECT ON system.tables TO <migrator>;
 
 GRANT <on>SELECT ON system.parts TO <migrator>;

@@ -2,7 +2,7 @@
 // or stands still, however often, a new one takes its place, with a wait that grows.
 
 import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs'
-import type { TellTrouble } from './bus.ts'
+import type { BusErrorKind, TellTrouble } from './bus.ts'
 import { busErrorOf, disconnect, type KafkaSettings, kafkaClient } from './kafka-client.ts'
 import { listenToGroup, type Membership } from './kafka-patch.ts'
 import { PartitionAssigners } from './kafkajs.ts'
@@ -31,6 +31,8 @@ export interface MemberEvents {
 
 const SESSION_MILLIS = 30_000
 const RESTART_MILLIS = [500, 1000, 2000, 5000, 10_000]
+/** Where nobody answers: to try costs nothing, and what arrives piles up meanwhile. */
+const NOBODY_MILLIS = [500, 1000, 2000]
 /** Longest wait of a fetch for data, and so for a partition that is resumed meanwhile. */
 const FETCH_WAIT_MILLIS = 250
 /** Between looks at whether kafkajs lives. */
@@ -60,7 +62,8 @@ export class KafkaMember {
     const silence = settings.silenceMillis ?? Math.max(60_000, 2 * sessionTimeoutMillis)
     this.#watch = setInterval(
       () => {
-        if (Date.now() - this.#active > silence) this.#rebuild('the consumer has stood still')
+        if (Date.now() - this.#active > silence)
+          this.#rebuild({ message: 'the consumer has stood still', kind: undefined })
         else events.look()
       },
       Math.min(WATCH_MILLIS, silence),
@@ -105,7 +108,7 @@ export class KafkaMember {
       if (mine()) this.#active = Date.now()
     })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (mine()) this.#rebuild(busErrorOf(payload.error, 'the consumer ended').message)
+      if (mine()) this.#rebuild(busErrorOf(payload.error, 'the consumer ended'))
     })
     const start = async () => {
       await consumer.connect()
@@ -120,7 +123,7 @@ export class KafkaMember {
       })
     }
     start().catch((error) => {
-      if (mine()) this.#rebuild(busErrorOf(error, 'the consumer did not start').message)
+      if (mine()) this.#rebuild(busErrorOf(error, 'the consumer did not start'))
     })
   }
 
@@ -157,7 +160,7 @@ export class KafkaMember {
     this.#failures = 0
   }
 
-  #rebuild(reason: string): void {
+  #rebuild({ message, kind }: { message: string; kind: BusErrorKind | undefined }): void {
     if (this.#closed || this.#rebuilding) return
     this.#rebuilding = true
     this.#events.leaving()
@@ -165,11 +168,12 @@ export class KafkaMember {
     this.#consumer = undefined
     this.restarts++
     this.#apart = true
-    const wait = RESTART_MILLIS[Math.min(this.#failures++, RESTART_MILLIS.length - 1)]!
+    const waits = kind === 'unreachable' ? NOBODY_MILLIS : RESTART_MILLIS
+    const wait = waits[Math.min(this.#failures++, waits.length - 1)]!
     this.#tell({
       kind: 'restart',
       where: this.#settings.topic,
-      detail: `${reason}; again in ${wait} ms`,
+      detail: `${message}; again in ${wait} ms`,
     })
     const again = async () => {
       if (old !== undefined) await disconnect(old)

@@ -34,7 +34,8 @@ interface Waiting {
 
 /** Messages that are sent together, in bytes before compression: a default broker takes 1 MiB. */
 const REQUEST_BYTES = 900 << 10
-const BACKOFF_MILLIS = [250, 500, 1000, 2000, 5000]
+/** Only where nobody answers: to try costs nothing, and what arrives piles up meanwhile. */
+const BACKOFF_MILLIS = [250, 500, 1000, 2000]
 /** How long `close` waits for what is open. */
 const CLOSE_MILLIS = 5000
 

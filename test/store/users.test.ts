@@ -162,6 +162,8 @@ test('the migrator may run every statement of the schema and of retention', asyn
     'ADD COLUMN': 'ALTER ADD COLUMN',
     'MODIFY COLUMN': 'ALTER MODIFY COLUMN',
     'ADD INDEX': 'ALTER ADD INDEX',
+    'MODIFY SETTING': 'ALTER SETTINGS',
+    'MODIFY QUERY': 'ALTER VIEW MODIFY QUERY',
     DELETE: 'ALTER DELETE',
     'DROP PARTITION': 'ALTER DELETE',
   }
