@@ -139,7 +139,7 @@ class Judge {
       resp: c.interface_side.values.indexOf('resp'),
     }
     this.#seen = noSighting()
-    this.#facts = noFacts(c.flow_id, c.resp_h)
+    this.#facts = noFacts(addressWords(c.flow_id, rows), this.#respWords)
   }
 
   flow(row: number): void {
@@ -222,20 +222,15 @@ class Judge {
     const c = this.#flows.columns
     const seen = this.#seen
     const ofResp = side === 'resp'
+    const book = this.#book
     const number = this.#judged(row, known, side)
-    const judgement = this.#book.at(number)
-    let place = this.#book.place(number)
-    if (place < 0) {
-      place = this.#out.intern(number, judgement)
-      this.#book.put(number, place)
-    }
     const facts = this.#facts
     facts.row = row
     facts.ts = seen.ts
-    facts.peers = ofResp ? c.orig_h : c.resp_h
+    facts.peers = ofResp ? this.#origWords : this.#respWords
     facts.protocol = seen.protocol
     // The name is the responder's: it says nothing of who connects to an agent.
-    const named = !ofResp && !judgement.turned && known.destination !== ''
+    const named = !ofResp && !book.isTurned(number) && known.destination !== ''
     facts.peerName = named ? known.evidence.name : ''
     const peer = ofResp ? 'orig' : 'resp'
     facts.destinationNumber = named ? this.#named(known) : this.#number(row, peer)
@@ -243,7 +238,8 @@ class Judge {
     facts.records = records[row]!
     facts.bytesOut = (ofResp ? respBytes : origBytes)[row]!
     facts.bytesIn = (ofResp ? origBytes : respBytes)[row]!
-    if (judgement.finding) {
+    const isFinding = book.isFinding(number)
+    if (isFinding) {
       facts.peerAddress = this.#text(row, peer)
       facts.destination = named ? known.destination : facts.peerAddress
       facts.subject = this.#text(row, ofResp ? 'resp' : 'orig')
@@ -252,7 +248,7 @@ class Judge {
       facts.decidedAt = decidedAt(c, row)
       facts.endpoint = seen.endpoint
     }
-    this.#out.add(place, facts)
+    this.#out.add(number, facts, isFinding ? book.at(number) : undefined)
   }
 
   /** An address in words. */

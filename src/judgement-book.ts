@@ -15,6 +15,9 @@ const TEXTS_MAX = 65_536
 /** Judgements that are found without the secret's hash, which costs more than all else here; a power of two. */
 const NEAR = 1 << 16
 
+const FINDING = 1
+const TURNED = 2
+
 export class JudgementBook {
   /** To be filled by whoever asks. */
   readonly key: Int32Array = new Int32Array(KEY_WORDS)
@@ -24,12 +27,10 @@ export class JudgementBook {
   #words = new Int32Array(1024 * KEY_WORDS)
   #index = new HashIndex()
   #texts = new Map<string, number>()
+  /** Per judgement: FINDING and TURNED. Objects lie all over memory, and hardly any row needs more of its own. */
+  #marks = new Uint8Array(1024)
   /** Numbers + 1 by a plain hash of the key: whoever makes keys collide here is sent to the index. */
   readonly #near = new Int32Array(NEAR)
-  /** Per judgement: which chunk wrote it last, and its place there. */
-  #chunkOf = new Int32Array(1024)
-  #placeOf = new Int32Array(1024)
-  #chunk = 0
 
   /** @param secret hexadecimal; what hashes are made under. Senders of flows must not know it. */
   constructor(secret: string) {
@@ -38,15 +39,13 @@ export class JudgementBook {
     )
   }
 
-  /** Another chunk begins: places of the one before are forgotten. */
+  /** Another chunk begins. */
   begin(): void {
-    this.#chunk++
     this.words.begin()
     if (this.#judgements.length < JUDGEMENTS_MAX && this.#texts.size < TEXTS_MAX) return
     this.#judgements = []
     this.#index = new HashIndex()
     this.#texts = new Map()
-    this.#chunkOf.fill(0)
     this.#near.fill(0)
     this.words.clear()
   }
@@ -87,14 +86,17 @@ export class JudgementBook {
   /** Keeps the judgement of `key`; its number. */
   add(judgement: Judgement): number {
     const number = this.#judgements.length
-    if (number === this.#chunkOf.length) {
-      this.#words = grown(this.#words)
-      this.#chunkOf = grown(this.#chunkOf)
-      this.#placeOf = grown(this.#placeOf)
-    }
+    if ((number + 1) * KEY_WORDS > this.#words.length) this.#words = grown(this.#words)
     this.#judgements.push(judgement)
     this.#words.set(this.key, number * KEY_WORDS)
     this.#index.add(keyedHash(this.key, KEY_WORDS, this.#secret), number)
+    if (number === this.#marks.length) {
+      const larger = new Uint8Array(number * 2)
+      larger.set(this.#marks)
+      this.#marks = larger
+    }
+    this.#marks[number] = (judgement.finding ? FINDING : 0) | (judgement.turned ? TURNED : 0)
+    this.words.learn(number, judgement)
     return number
   }
 
@@ -102,14 +104,12 @@ export class JudgementBook {
     return this.#judgements[number]!
   }
 
-  /** Where the present chunk has put this judgement, or -1. */
-  place(number: number): number {
-    return this.#chunkOf[number] === this.#chunk ? this.#placeOf[number]! : -1
+  isFinding(number: number): boolean {
+    return (this.#marks[number]! & FINDING) !== 0
   }
 
-  put(number: number, place: number): void {
-    this.#chunkOf[number] = this.#chunk
-    this.#placeOf[number] = place
+  isTurned(number: number): boolean {
+    return (this.#marks[number]! & TURNED) !== 0
   }
 
   #isKeyOf(number: number): boolean {

@@ -1,14 +1,14 @@
-// The words of judgements. A judgement holds for many flows of many chunks, and its words are the same each time: they are
-// numbered once, and a chunk's block asks for the code of a number, which it has made at most once. So interning a
-// judgement in a block is thirteen look-ups in arrays, instead of as many in maps of text. Destinations, of which a chunk
-// has thousands, are numbered in the same way.
+// What rows have of their judgements, most of it words. A judgement holds for many flows of many chunks, and its words are the same each time: they are
+// numbered once, and a chunk's block asks for the code of a number, which it has made at most once. So the words of a row
+// are thirteen look-ups in arrays, instead of as many in maps of text, and no object is touched for them. Destinations, of
+// which a chunk has thousands, are numbered in the same way.
 
 import type { Block, Dictionary } from './block.ts'
-import type { JudgementColumns } from './flow.ts'
+import type { JudgementColumns, Verdict } from './flow.ts'
 import type { Judgement } from './judge.ts'
 
 /** The columns that are the judgement's, not the flow's. */
-export const WORD_COLUMNS = [
+const WORD_COLUMNS = [
   'side',
   'verdict',
   'agent',
@@ -26,7 +26,7 @@ export const WORD_COLUMNS = [
 
 type Value = string | readonly (string | number)[]
 /** A column of the block. Each of them takes the values that a judgement has for it. */
-export type WordColumn = Dictionary<Value>
+type WordColumn = Dictionary<Value>
 
 /** What a judgement says in each of WORD_COLUMNS. */
 function valuesOf(judgement: Judgement): Value[] {
@@ -92,7 +92,6 @@ function longer(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
   return larger
 }
 
-const WORDS = WORD_COLUMNS.length
 /** Destinations with which a chunk may begin; it may add some thousands. */
 const DESTINATIONS_MAX = 65_536
 
@@ -102,8 +101,11 @@ export type Destinations = Vocabulary<string>
 /** The words of the judgements of a book, and of the destinations of flows. */
 export class JudgementWords {
   #vocabularies = vocabularies()
-  /** By the number of the judgement in its book: the numbers of its words, WORDS each; -1: not known yet. */
-  #numbers = new Int32Array(64 * WORDS).fill(-1)
+  /** Of each of WORD_COLUMNS, by the number of the judgement in its book: the numbers of its words. */
+  #numbers = WORD_COLUMNS.map(() => new Int32Array(1024))
+  /** Its port and score, a word each. */
+  #ports = new Int32Array(1024)
+  #scores = new Int32Array(1024)
   #destinations: Destinations = new Vocabulary()
   #chunk = 0
 
@@ -121,7 +123,6 @@ export class JudgementWords {
   /** Forgets all judgements. */
   clear(): void {
     this.#vocabularies = vocabularies()
-    this.#numbers.fill(-1)
   }
 
   /** The code of a destination, by its number, in the block that was begun. */
@@ -129,38 +130,59 @@ export class JudgementWords {
     return this.#destinations.code(number, this.#chunk, column)
   }
 
-  /**
-   * Writes the codes of a judgement's words to `to` at `at`, in the order of WORD_COLUMNS.
-   * @param number the judgement's own, for as long as nothing is cleared
-   * @param columns of the block that was begun, in the same order; nobody else gives them values
-   */
-  codes(
-    number: number,
-    judgement: Judgement,
-    columns: readonly WordColumn[],
-    to: Int32Array,
-    at: number,
-  ): void {
-    const all = this.#vocabularies
-    while ((number + 1) * WORDS > this.#numbers.length) {
-      const from = this.#numbers.length
-      this.#numbers = longer(this.#numbers).fill(-1, from)
+  /** Learns a judgement. @param number its own, for as long as nothing is cleared */
+  learn(number: number, judgement: Judgement): void {
+    if (number >= this.#ports.length) {
+      this.#numbers = this.#numbers.map(longer)
+      this.#ports = longer(this.#ports)
+      this.#scores = longer(this.#scores)
     }
-    const numbers = this.#numbers
-    const first = number * WORDS
-    if (numbers[first] === -1)
-      for (const [i, value] of valuesOf(judgement).entries())
-        numbers[first + i] = all[i]!.number(value)
-    for (let i = 0; i < WORDS; i++)
-      to[at + i] = all[i]!.code(numbers[first + i]!, this.#chunk, columns[i]!)
+    for (const [i, value] of valuesOf(judgement).entries())
+      this.#numbers[i]![number] = this.#vocabularies[i]!.number(value)
+    this.#ports[number] = judgement.port
+    this.#scores[number] = judgement.score
   }
+
+  /**
+   * Fills the columns of the block that was begun, one after the other; how many rows have which verdict.
+   * @param judgements by row: the number of one that was learnt
+   */
+  fill(judgements: Uint32Array, block: Block<JudgementColumns>): Map<Verdict, number> {
+    const { rows, columns: c } = block
+    for (const [i, column] of wordColumns(block).entries())
+      fillWords(column, judgements, rows, this.#numbers[i]!, this.#vocabularies[i]!, this.#chunk)
+    const { peer_port, score, verdict } = c
+    const ports = this.#ports
+    const scores = this.#scores
+    const counts = new Uint32Array(verdict.values.length)
+    for (let row = 0; row < rows; row++) {
+      const number = judgements[row]!
+      peer_port[row] = ports[number]!
+      score[row] = scores[number]!
+      counts[verdict.codes[row]!]!++
+    }
+    return new Map(verdict.values.map((value, code) => [value as Verdict, counts[code]!]))
+  }
+}
+
+function fillWords(
+  column: WordColumn,
+  judgements: Uint32Array,
+  rows: number,
+  numbers: Int32Array,
+  vocabulary: Vocabulary<Value>,
+  chunk: number,
+): void {
+  const { codes } = column
+  for (let row = 0; row < rows; row++)
+    codes[row] = vocabulary.code(numbers[judgements[row]!]!, chunk, column)
 }
 
 function vocabularies(): Vocabulary<Value>[] {
   return WORD_COLUMNS.map(() => new Vocabulary())
 }
 
-/** The columns of a block in the order of WORD_COLUMNS. */
-export function wordColumns({ columns }: Block<JudgementColumns>): WordColumn[] {
+/** The columns of a block in the order of WORD_COLUMNS; nobody else gives them values. */
+function wordColumns({ columns }: Block<JudgementColumns>): WordColumn[] {
   return WORD_COLUMNS.map((name) => columns[name] as unknown as WordColumn)
 }

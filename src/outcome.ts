@@ -1,5 +1,5 @@
-// What comes out of an analysis, written as rows. A judgement that holds for many flows is interned once a block;
-// after that a row is a handful of integer stores.
+// What comes out of an analysis, written as rows. Of its judgement a row holds the number alone until the end; then the
+// judgement's columns are filled one by one.
 
 import { Block } from './block.ts'
 import {
@@ -15,12 +15,7 @@ import { contentUuid } from './hash.ts'
 import { type Agent, agentName, serviceText, timeText } from './identity/agent.ts'
 import type { Endpoint } from './identity/endpoint-file.ts'
 import type { Judgement } from './judge.ts'
-import {
-  type JudgementWords,
-  WORD_COLUMNS,
-  type WordColumn,
-  wordColumns,
-} from './judgement-words.ts'
+import type { JudgementWords } from './judgement-words.ts'
 import { encodeBlock } from './native.ts'
 
 /** What `analyze` returns. The arrays own their memory and may be transferred. */
@@ -41,11 +36,12 @@ export interface Outcome {
 
 /** Where one row's facts lie; the rest of the row is its judgement's. One object may be filled again and again. */
 export interface RowFacts {
-  flowIds: Uint8Array
+  /** Ids and addresses as words, four of each. */
+  flowIds: Int32Array
   /** Of the flow's row. */
   row: number
   ts: number
-  peers: Uint8Array
+  peers: Int32Array
   protocol: number
   /** The other end in words, registrable name or address: its number among the writer's destinations. */
   destinationNumber: number
@@ -68,7 +64,7 @@ export interface RowFacts {
 }
 
 /** To be filled for each row. */
-export function noFacts(flowIds: Uint8Array, peers: Uint8Array): RowFacts {
+export function noFacts(flowIds: Int32Array, peers: Int32Array): RowFacts {
   return {
     flowIds,
     row: 0,
@@ -93,9 +89,6 @@ export function noFacts(flowIds: Uint8Array, peers: Uint8Array): RowFacts {
 const HOUR = 3_600_000_000
 const DAY = 24 * HOUR
 
-/** Columns of one block. */
-const WORDS = WORD_COLUMNS.length
-
 /** What an outcome is written into. */
 export interface OutcomeBlocks {
   judgements: Block<JudgementColumns>
@@ -117,12 +110,11 @@ export class OutcomeWriter {
   readonly #agents: ReadonlyMap<string, Agent>
   readonly #words: JudgementWords
   readonly #ruling: number
-  readonly #columns: readonly WordColumn[]
-  /** Judgements by place, and the codes of their words, WORDS each. */
-  readonly #interned: Judgement[] = []
-  #codes = new Int32Array(256 * WORDS)
-  /** Which judgement each row has. */
-  #places: Uint32Array<ArrayBuffer>
+  /** The number of each row's judgement. */
+  #numbers: Uint32Array<ArrayBuffer>
+  /** Two columns as words. */
+  #flowIds: Int32Array
+  #peers: Int32Array
   readonly #alertIds = new Map<string, Uint8Array>()
   readonly #days = new Set<number>()
   #lastDay = Number.NaN
@@ -147,98 +139,67 @@ export class OutcomeWriter {
     this.#findings = blocks.findings
     this.#judgements.clear()
     this.#findings.clear()
-    this.#columns = wordColumns(this.#judgements)
-    this.#places = new Uint32Array(this.#judgements.capacity)
+    const { capacity, columns } = this.#judgements
+    this.#numbers = new Uint32Array(capacity)
+    this.#flowIds = wordsOf(columns.flow_id)
+    this.#peers = wordsOf(columns.peer)
   }
 
   /**
-   * Makes a judgement ready to be written any number of times by this writer; its place.
-   * @param number by which `words` knows it
+   * Writes the judgement of one side of one flow, and the finding if it is one.
+   * @param number by which `words` knows the judgement
+   * @param finding the judgement, if it is one
    */
-  intern(number: number, judgement: Judgement): number {
-    const place = this.#interned.push(judgement) - 1
-    if ((place + 1) * WORDS > this.#codes.length) {
-      const larger = new Int32Array(this.#codes.length * 2)
-      larger.set(this.#codes)
-      this.#codes = larger
-    }
-    this.#words.codes(number, judgement, this.#columns, this.#codes, place * WORDS)
-    return place
-  }
-
-  /** Writes the judgement of one side of one flow, and the finding if it is one. */
-  add(place: number, facts: RowFacts): void {
+  add(number: number, facts: RowFacts, finding: Judgement | undefined): void {
     const block = this.#judgements
     const row = block.add()
-    if (row === this.#places.length) {
-      const larger = new Uint32Array(block.capacity)
-      larger.set(this.#places)
-      this.#places = larger
-    }
-    this.#places[row] = place
+    if (row === this.#numbers.length) this.#grow()
+    this.#numbers[row] = number
+    copyFour(facts.flowIds, facts.row, this.#flowIds, row)
+    copyFour(facts.peers, facts.row, this.#peers, row)
     const c = block.columns
-    const { flowIds, peers, ts, records, bytesOut, bytesIn, protocol } = facts
-    const { flow_id, peer } = c
-    for (let i = 0, to = row * 16, from = facts.row * 16; i < 16; i++, to++, from++) {
-      flow_id[to] = flowIds[from]!
-      peer[to] = peers[from]!
-    }
+    const { ts } = facts
     c.ts[row] = ts
     c.destination.codes[row] = this.#words.destination(facts.destinationNumber, c.destination)
     c.peer_name.set(row, facts.peerName)
-    c.ip_proto[row] = protocol
-    c.records[row] = records
-    c.bytes_out[row] = bytesOut
-    c.bytes_in[row] = bytesIn
+    c.ip_proto[row] = facts.protocol
+    c.records[row] = facts.records
+    c.bytes_out[row] = facts.bytesOut
+    c.bytes_in[row] = facts.bytesIn
     const day = Math.floor(ts / DAY)
     if (day !== this.#lastDay) this.#days.add((this.#lastDay = day))
-    const judgement = this.#interned[place]!
-    if (!judgement.finding) return
-    const alertId = this.#alertId(judgement, facts)
+    if (finding === undefined) return
+    const alertId = this.#alertId(finding, facts)
     c.alert_id.set(alertId, row * 16)
-    this.#addFinding(judgement, facts, alertId)
+    this.#addFinding(finding, facts, alertId)
+  }
+
+  /** The block has more room now. */
+  #grow(): void {
+    const { capacity, columns } = this.#judgements
+    const larger = new Uint32Array(capacity)
+    larger.set(this.#numbers)
+    this.#numbers = larger
+    this.#flowIds = wordsOf(columns.flow_id)
+    this.#peers = wordsOf(columns.peer)
   }
 
   /** Ends the writing. @param flows distinct flows that were judged */
   outcome(flows: number): Outcome {
-    const counts = this.#fill()
+    const judgements = this.#judgements
+    judgements.columns.ruling.fill(this.#ruling, 0, judgements.rows)
+    const counts = this.#words.fill(this.#numbers, judgements)
     return {
-      judgements: encodeBlock(this.#judgements),
-      judgementRows: this.#judgements.rows,
+      judgements: encodeBlock(judgements),
+      judgementRows: judgements.rows,
       findings: encodeBlock(this.#findings),
       findingRows: this.#findings.rows,
       flows,
-      counts,
+      counts: Object.fromEntries(
+        VERDICTS.map((verdict) => [verdict, counts.get(verdict) ?? 0]),
+      ) as Record<Verdict, number>,
       days: [...this.#days].sort((a, b) => a - b).map((day) => timeText(day * DAY).slice(0, 10)),
     }
-  }
-
-  /** What the rows have of their judgements, column by column; how many of them have which verdict. */
-  #fill(): Record<Verdict, number> {
-    const { rows, columns: c } = this.#judgements
-    const places = this.#places
-    const table = this.#codes
-    for (const [word, { codes }] of this.#columns.entries())
-      for (let row = 0; row < rows; row++) codes[row] = table[places[row]! * WORDS + word]!
-    const judgements = this.#interned
-    const used = new Uint32Array(judgements.length)
-    const ports = new Uint16Array(judgements.length)
-    const scores = new Uint8Array(judgements.length)
-    for (let place = 0; place < judgements.length; place++) {
-      const { port, score } = judgements[place]!
-      ports[place] = port
-      scores[place] = score
-    }
-    for (let row = 0; row < rows; row++) {
-      const place = places[row]!
-      c.peer_port[row] = ports[place]!
-      c.score[row] = scores[place]!
-      used[place]!++
-    }
-    c.ruling.fill(this.#ruling, 0, rows)
-    const counts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0]))
-    for (const [place, { verdict }] of judgements.entries()) counts[verdict]! += used[place]!
-    return counts as Record<Verdict, number>
   }
 
   /**
@@ -262,10 +223,8 @@ export class OutcomeWriter {
     const row = this.#findings.add()
     const c = this.#findings.columns
     c.alert_id.set(alertId, row * 16)
-    for (let i = 0; i < 16; i++) {
-      c.flow_id[row * 16 + i] = facts.flowIds[facts.row * 16 + i]!
-      c.peer[row * 16 + i] = facts.peers[facts.row * 16 + i]!
-    }
+    copyFour(facts.flowIds, facts.row, wordsOf(c.flow_id), row)
+    copyFour(facts.peers, facts.row, wordsOf(c.peer), row)
     c.side.set(row, judgement.side)
     c.ruling[row] = this.#ruling
     c.ts[row] = facts.ts
@@ -323,6 +282,16 @@ export class OutcomeWriter {
     if (candidates.length > 3) names.push(`${candidates.length - 3} more`)
     return `One of ${names.join(', ')} (${grade} address ${subject})`
   }
+}
+
+/** Ids or addresses of a column as words. */
+function wordsOf(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
+}
+
+/** An id or address, which takes four words, from one row to another. */
+function copyFour(from: Int32Array, fromRow: number, to: Int32Array, toRow: number): void {
+  for (let i = 0; i < 4; i++) to[toRow * 4 + i] = from[fromRow * 4 + i]!
 }
 
 const ATTEMPT: Partial<Record<Handshake, string>> = {

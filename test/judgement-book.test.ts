@@ -6,8 +6,24 @@ import type { Judgement } from '../src/judge.ts'
 import { JudgementBook, KEY_WORDS } from '../src/judgement-book.ts'
 
 const SECRET = '00112233445566778899aabbccddeeff'
-/** The book only keeps judgements: any object that can be told from others will do. */
-const judgement = (name: string) => ({ rule: name }) as Judgement
+const judgement = (rule: string, marks: Partial<Judgement> = {}): Judgement => ({
+  side: 'orig',
+  verdict: 'in_scope',
+  agent: '',
+  candidates: [],
+  method: 'address',
+  grade: 'certain',
+  evidence: [],
+  direction: 'egress',
+  turned: false,
+  rule,
+  scopeVersion: '',
+  port: 443,
+  score: 0,
+  reasons: [],
+  finding: false,
+  ...marks,
+})
 
 describe('a book of judgements', () => {
   test('finds what a plain map finds', () => {
@@ -34,16 +50,16 @@ describe('a book of judgements', () => {
     )
   })
 
-  test('knows where a chunk has put a judgement, and not where the chunk before did', () => {
+  test('knows which of them are findings, and which hold with the ends turned round', () => {
     const book = new JudgementBook(SECRET)
     book.begin()
-    const number = book.add(judgement('a'))
-    expect(book.place(number)).toBe(-1)
-    book.put(number, 7)
-    expect(book.place(number)).toBe(7)
-    book.begin()
-    expect(book.place(number)).toBe(-1)
-    expect(book.at(number).rule).toBe('a')
+    // More of them than the tables begin with.
+    for (let i = 0; i < 3000; i++) {
+      book.key[0] = i
+      book.add(judgement(String(i), { finding: i % 3 === 0, turned: i % 5 === 0 }))
+    }
+    for (const i of [0, 1, 3, 5, 1023, 1024, 1025, 2999])
+      expect([book.isFinding(i), book.isTurned(i)]).toEqual([i % 3 === 0, i % 5 === 0])
   })
 
   test('is emptied between chunks when it is large, never within one', () => {
@@ -51,7 +67,7 @@ describe('a book of judgements', () => {
     book.begin()
     for (let i = 0; i < 70_000; i++) {
       book.key[0] = i
-      book.put(book.add(judgement(String(i))), i)
+      book.add(judgement(String(i)))
       book.text(`text ${i}`)
     }
     book.key[0] = 69_999
@@ -60,6 +76,6 @@ describe('a book of judgements', () => {
     book.begin()
     expect(book.find()).toBe(-1)
     const first = book.add(judgement('again'))
-    expect([first, book.place(first), book.text('another')]).toEqual([0, -1, 0])
+    expect([first, book.text('another')]).toEqual([0, 0])
   })
 })

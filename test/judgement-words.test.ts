@@ -4,9 +4,14 @@ import { expect, test } from 'vitest'
 import { Block } from '../src/block.ts'
 import { JUDGEMENT_COLUMNS } from '../src/flow.ts'
 import type { Judgement } from '../src/judge.ts'
-import { JudgementWords, WORD_COLUMNS, wordColumns } from '../src/judgement-words.ts'
+import { JudgementWords } from '../src/judgement-words.ts'
 
-const judgement = (agent: string, candidates: string[], weights: number[]): Judgement => ({
+const judgement = (
+  agent: string,
+  candidates: string[],
+  weights: number[],
+  port: number,
+): Judgement => ({
   side: 'orig',
   verdict: 'in_scope',
   agent,
@@ -18,8 +23,8 @@ const judgement = (agent: string, candidates: string[], weights: number[]): Judg
   turned: false,
   rule: 'r',
   scopeVersion: '',
-  port: 443,
-  score: 0,
+  port,
+  score: port % 100,
   reasons: weights.map((weight) => ({ code: 'no_name', weight, evidence: `w ${weight}` })),
   finding: false,
 })
@@ -27,31 +32,59 @@ const judgement = (agent: string, candidates: string[], weights: number[]): Judg
 test('codes mean the same words in every block, in the order in which the block met them', () => {
   const words = new JudgementWords()
   // More of them than the tables begin with.
-  const judgements = Array.from({ length: 300 }, (_, i) =>
+  const judgements = Array.from({ length: 1300 }, (_, i) =>
     judgement(
       `urn:agent:${i % 150}`,
       i % 3 === 0 ? [] : [`c${i % 7}`, 'd'],
       i % 2 ? [5, i % 9] : [],
+      60_000 + i,
     ),
   )
+  for (const [i, one] of judgements.entries()) words.learn(i, one)
   for (const order of [judgements, judgements.toReversed()]) {
     words.begin()
-    const block = new Block(JUDGEMENT_COLUMNS)
-    const columns = wordColumns(block)
-    const codes = new Int32Array(WORD_COLUMNS.length)
-    for (const one of order) {
-      words.codes(judgements.indexOf(one), one, columns, codes, 0)
-      const said = [...codes].map((code, i) => columns[i]!.values[code])
+    const block = new Block(JUDGEMENT_COLUMNS, order.length)
+    block.rows = order.length
+    const numbers = Uint32Array.from(order, (one) => judgements.indexOf(one))
+    const counts = words.fill(numbers, block)
+    expect(counts.get('in_scope')).toBe(order.length)
+    const { columns: c } = block
+    for (const [row, one] of order.entries()) {
       const { reasons } = one
-      expect(said).toEqual([
-        ...['orig', 'in_scope', one.agent, one.candidates, 'address', 'certain', one.evidence],
-        ...['egress', 'r', '', reasons.map(({ code }) => code)],
-        ...[reasons.map(({ weight }) => weight), reasons.map(({ evidence }) => evidence)],
-      ])
+      expect({
+        said: [
+          ...[c.side, c.verdict, c.agent, c.candidates, c.method, c.grade, c.evidence],
+          ...[c.direction, c.rule, c.scope_version],
+        ].map((column) => column.get(row)),
+        reasons: [c.reason_codes, c.reason_weights, c.reason_evidence].map((column) =>
+          column.get(row),
+        ),
+        numbers: [c.peer_port[row], c.score[row]],
+      }).toEqual({
+        said: [
+          ...['orig', 'in_scope', one.agent, one.candidates, 'address', 'certain', one.evidence],
+          ...['egress', 'r', ''],
+        ],
+        reasons: [
+          reasons.map(({ code }) => code),
+          reasons.map(({ weight }) => weight),
+          reasons.map(({ evidence }) => evidence),
+        ],
+        numbers: [one.port, one.score],
+      })
     }
-    const first = order[0]!.agent
-    expect(block.columns.agent.values[1]).toBe(first)
-    words.begin()
-    words.clear()
+    expect(c.agent.values[1]).toBe(order[0]!.agent)
   }
+})
+
+test('what was learnt is forgotten with the book', () => {
+  const words = new JudgementWords()
+  words.learn(0, judgement('urn:agent:a', [], [], 1))
+  words.clear()
+  words.learn(0, judgement('urn:agent:b', [], [], 2))
+  words.begin()
+  const block = new Block(JUDGEMENT_COLUMNS)
+  block.rows = 1
+  words.fill(Uint32Array.of(0), block)
+  expect([block.columns.agent.get(0), block.columns.peer_port[0]]).toEqual(['urn:agent:b', 2])
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { parseAddress } from '../src/address.ts'
+import { addressWords } from '../src/address-facts.ts'
 import { FINDING_COLUMNS, JUDGEMENT_COLUMNS } from '../src/flow.ts'
 import type { Judgement } from '../src/judge.ts'
 import { JudgementWords } from '../src/judgement-words.ts'
@@ -33,11 +34,14 @@ const ALLOWED: Judgement = {
 }
 const DAY = 86_400_000_000
 
+const FLOW_IDS = Uint8Array.from({ length: 32 }, (_, i) => i)
+const PEERS = Uint8Array.from([...new Uint8Array(16), ...parseAddress('203.0.113.7')!])
+
 const FACTS: RowFacts = {
-  flowIds: Uint8Array.from({ length: 32 }, (_, i) => i),
+  flowIds: addressWords(FLOW_IDS, 2),
   row: 1,
   ts: 20_000 * DAY,
-  peers: Uint8Array.from([...new Uint8Array(16), ...parseAddress('203.0.113.7')!]),
+  peers: addressWords(PEERS, 2),
   protocol: 6,
   destinationNumber: 0,
   destination: 'example.net',
@@ -53,18 +57,19 @@ const FACTS: RowFacts = {
   bytesIn: Number.NaN,
 }
 
-test('a judgement that is interned once is written any number of times, findings as well', () => {
+test('a judgement that is learnt once is written any number of times, findings as well', () => {
   const words = new JudgementWords()
   words.begin()
   const out = new OutcomeWriter(new Map(), words, 4, 2)
-  const [denied, allowed] = [out.intern(0, DENIED), out.intern(1, ALLOWED)]
+  words.learn(0, DENIED)
+  words.learn(1, ALLOWED)
   const to = (destination: string) => ({
     destination,
     destinationNumber: words.destinations.number(destination),
   })
-  out.add(denied, { ...FACTS, ...to('example.net') })
-  out.add(allowed, { ...FACTS, ...to('example.net'), ts: FACTS.ts - 1 })
-  out.add(denied, { ...FACTS, ...to('example.org') })
+  out.add(0, { ...FACTS, ...to('example.net') }, DENIED)
+  out.add(1, { ...FACTS, ...to('example.net'), ts: FACTS.ts - 1 }, undefined)
+  out.add(0, { ...FACTS, ...to('example.org') }, DENIED)
   const outcome = out.outcome(3)
   expect(outcome).toMatchObject({
     flows: 3,
@@ -87,9 +92,10 @@ test('a judgement that is interned once is written any number of times, findings
     'example.org',
   ])
   expect([j.records[1], j.bytes_out[1], j.bytes_in[1]]).toEqual([2, 2 ** 40, Number.NaN])
-  expect([...j.flow_id.subarray(0, 16)]).toEqual([...FACTS.flowIds.subarray(16)])
+  expect([...j.flow_id.subarray(0, 16)]).toEqual([...FLOW_IDS.subarray(16)])
   expect(j.alert_id.subarray(16, 32).every((byte) => byte === 0)).toBe(true)
   const f = decodeBlock(outcome.findings, FINDING_COLUMNS).columns
+  expect([...f.peer.subarray(16, 32)]).toEqual([...PEERS.subarray(16)])
   expect([...f.alert_id.subarray(0, 16)]).toEqual([...j.alert_id.subarray(0, 16)])
   expect([...f.alert_id.subarray(16, 32)]).toEqual([...j.alert_id.subarray(32, 48)])
   expect(f.sentence.get(0)).toBe(
