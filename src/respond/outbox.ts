@@ -29,6 +29,8 @@ import {
 const BODIES_BYTES_MAX = 16 << 20
 /** Old notes are thrown away when there are so many bytes, and twice those of the last time. */
 const COMPACT_BYTES = 32 << 20
+/** What may come while they are, as a part of the bytes before; with the next time at twice what is left: bounded. */
+const CAME_MAX = 1 / 8
 const SEGMENT_BYTES = 8 << 20
 /** Appends wait when it is full. Far above what the limits of mails and alerts allow. */
 const JOURNAL_BYTES_MAX = 4 * 2 ** 30
@@ -61,6 +63,11 @@ export class Outbox {
   #bodiesBytes = 0
   #compactAt = 0
   #compacting: Promise<void> | undefined
+  /** Bytes when that began, and of notes that came since. */
+  #compactedFrom = 0
+  #came = 0
+  /** Bytes of notes that were ever handed to the journal. */
+  #handed = 0
   #last: Promise<unknown> = Promise.resolve()
   /** Notes that could not be read when it was opened. */
   unread = 0
@@ -124,12 +131,28 @@ export class Outbox {
   }
 
   /**
+   * Resolves when more may come: whoever brings it faster than old notes can be thrown away waits for that, or they
+   * would grow without end. To be asked before the book takes it.
+   */
+  async room(): Promise<void> {
+    while (
+      this.#compacting !== undefined &&
+      this.waitsFor === undefined &&
+      this.#came > CAME_MAX * this.#compactedFrom
+    )
+      await Promise.race([this.#compacting, pause()])
+  }
+
+  /**
    * Notes what the book took, and mails that tell of it; they are the outbox's from now on.
    * @returns resolves when all of it is durable @throws BusFault
    */
   note(alerts: readonly AlertChange[], mails: readonly Mail[] = []): Promise<void> {
     for (const mail of mails) this.#take(mail)
-    return this.#noteAll(alerts, mails)
+    const before = this.#handed
+    const noted = this.#noteAll(alerts, mails)
+    this.#came += this.#handed - before
+    return noted
   }
 
   /** In one note, or in several where it would be too long: alerts first, because mails tell of them. */
@@ -225,6 +248,7 @@ export class Outbox {
   }
 
   async #appendBytes(bytes: Buffer, mails: readonly Mail[]): Promise<void> {
+    this.#handed += bytes.length
     const sent = this.#sink.send({ key: '', bytes })
     this.#last = sent
     sent.catch(() => {})
@@ -241,22 +265,24 @@ export class Outbox {
   async #compactFirst(): Promise<void> {
     this.#compactIfDue()
     while (this.#compacting !== undefined && this.waitsFor === undefined)
-      await Promise.race([this.#compacting, new Promise((resolve) => setTimeout(resolve, 50))])
+      await Promise.race([this.#compacting, pause()])
   }
 
   #compactIfDue(): void {
     const least = this.#settings.compactBytes ?? COMPACT_BYTES
-    if (this.#compacting === undefined && this.bytes > Math.max(least, this.#compactAt))
-      this.#compacting = this.#compact()
-        .catch((error: unknown) => {
-          // Of a disk that failed the journal itself tells.
-          if (this.#closing || this.fault !== undefined) return
-          this.#log('error', 'old notes of the outbox cannot be thrown away', { err: error })
-          this.#compactAt = 2 * this.bytes
-        })
-        .finally(() => {
-          this.#compacting = undefined
-        })
+    if (this.#compacting !== undefined || this.bytes <= Math.max(least, this.#compactAt)) return
+    this.#compactedFrom = this.bytes
+    this.#came = 0
+    this.#compacting = this.#compact()
+      .catch((error: unknown) => {
+        // Of a disk that failed the journal itself tells.
+        if (this.#closing || this.fault !== undefined) return
+        this.#log('error', 'old notes of the outbox cannot be thrown away', { err: error })
+        this.#compactAt = 2 * this.bytes
+      })
+      .finally(() => {
+        this.#compacting = undefined
+      })
   }
 
   async #read(tell: (trouble: Trouble) => void): Promise<void> {
@@ -345,4 +371,9 @@ export class Outbox {
 function noteOf(mail: Mail): MailNote {
   const { endpoint, alerts, createdAt, body = '' } = mail
   return { ...progressOf(mail), endpoint, alerts: [...alerts], createdAt, body }
+}
+
+/** Until it is looked again whether the disk is full. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 50))
 }
