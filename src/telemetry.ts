@@ -19,6 +19,14 @@ export interface Sample {
   value: number
 }
 
+export function counter(name: string, help: string, value: number): Sample {
+  return { name, help, kind: 'counter', value }
+}
+
+export function gauge(name: string, help: string, value: number): Sample {
+  return { name, help, kind: 'gauge', value }
+}
+
 /** Whether a process gets on with its work, and if not, why, in words with the cure. */
 export interface Readiness {
   ready: boolean

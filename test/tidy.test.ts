@@ -104,7 +104,7 @@ const RANKS: readonly (readonly string[])[] = [
     'report.ts',
   ],
   ['analyze.ts'],
-  ['failpoint.ts', 'telemetry.ts', 'until-aborted.ts'],
+  ['failpoint.ts', 'process-alive.ts', 'telemetry.ts', 'until-aborted.ts'],
   ['bus', 'store', 'inputs.ts'],
   ['respond'],
   ['api'],

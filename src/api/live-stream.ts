@@ -5,7 +5,7 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import type { Hub, HubEvent } from '../respond/hub.ts'
-import type { Observed, Readiness, Sample } from '../telemetry.ts'
+import { counter, gauge, type Observed, type Readiness, type Sample } from '../telemetry.ts'
 import { printableJson } from '../wire-text.ts'
 import { AlertShaper, type Beside, deliveryShown } from './alert-shape.ts'
 import { PROBLEMS, Refusal } from './house-rules.ts'
@@ -93,19 +93,8 @@ export class LiveStream implements Observed {
   }
 
   samples(): Sample[] {
-    const counter = (name: string, help: string, value: number): Sample => ({
-      name,
-      help,
-      kind: 'counter',
-      value,
-    })
     return [
-      {
-        name: 'live_stream_clients',
-        help: 'Live streams that are open',
-        kind: 'gauge',
-        value: this.#clients.size,
-      },
+      gauge('live_stream_clients', 'Live streams that are open', this.#clients.size),
       counter('live_stream_events_total', 'Events that were told to whoever listened', this.#told),
       counter('live_stream_cut_off_total', 'Listeners that read too slowly', this.#cutOff),
     ]

@@ -4,7 +4,7 @@
 import type { QueryName, StoreQueries } from '../store/queries.ts'
 import type { Store } from '../store/store.ts'
 import { StoreError } from '../store/store-error.ts'
-import type { Log, Sample } from '../telemetry.ts'
+import { counter, type Log, type Sample } from '../telemetry.ts'
 import { Refusal } from './house-rules.ts'
 
 /** Questions at one time, and those that may wait. */
@@ -45,18 +45,12 @@ export class StoreLane {
 
   samples(): Sample[] {
     return [
-      {
-        name: 'api_store_questions_total',
-        help: 'Questions to the store',
-        kind: 'counter',
-        value: this.#asked,
-      },
-      {
-        name: 'api_store_refused_total',
-        help: 'Questions to the store that found no room in the queue',
-        kind: 'counter',
-        value: this.#sentAway,
-      },
+      counter('api_store_questions_total', 'Questions to the store', this.#asked),
+      counter(
+        'api_store_refused_total',
+        'Questions to the store that found no room in the queue',
+        this.#sentAway,
+      ),
     ]
   }
 

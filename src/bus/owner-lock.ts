@@ -5,6 +5,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
+import { isAlive } from '../process-alive.ts'
 import { BusError, BusFault } from './bus.ts'
 import { errorCode, isMissing, isNoSpace } from './disk.ts'
 
@@ -105,15 +106,6 @@ async function isStale(name: string, owner: Owner): Promise<boolean> {
   }
   const age = await ageOf(name)
   return age === undefined || age > STALE_MILLIS
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return errorCode(error) === 'EPERM'
-  }
 }
 
 function ownerOf(pid: number): Owner {

@@ -8,6 +8,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { EventStreamError, readEvents } from '../api/event-reader.ts'
 import { explainFileError } from '../inputs.ts'
+import { isAlive } from '../process-alive.ts'
 import { readServeNote } from '../serve/data-directory.ts'
 import type { Settings } from '../settings.ts'
 import { printable } from '../wire-text.ts'
@@ -73,16 +74,6 @@ function checkReadable(data: string): void {
       throw usageError(
         `${printable(data)}: ${explainFileError(error)}; ask as the user who runs the server, or name the API by --api URL`,
       )
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // It is another user's.
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

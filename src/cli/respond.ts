@@ -7,11 +7,9 @@ import { ALERT_STREAM, DEAD_STREAM } from '../bus/bus.ts'
 import { KafkaSink } from '../bus/kafka-sink.ts'
 import { KafkaSource } from '../bus/kafka-source.ts'
 import { checkTopic } from '../bus/kafka-topics.ts'
-import { agentActivity } from '../serve/activity.ts'
 import { AlertConsumer, type AlertConsumerParts } from '../serve/alert-consumer.ts'
-import { answer, holdDirectory, openLateStore } from '../serve/answering.ts'
+import { answer, deskParts, holdDirectory, openLateStore, respondTo } from '../serve/answering.ts'
 import { type Opened, overOpened, type Tools } from '../serve/opened.ts'
-import { openResponse } from '../serve/response.ts'
 import { type Running, untilReached } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
 import { aborted } from '../until-aborted.ts'
@@ -62,23 +60,12 @@ async function respond(running: Running, settings: Settings, tools: Tools): Prom
   const directory = await holdDirectory(settings, tools)
   // Alerts do not wait for a database: silence after a revocation and the API do.
   const store = openLateStore({ target, schema: 'apply' }, running, tools)
-  const response = await openResponse(settings.respond, {
-    ...{ log, version, directory: directory.paths.root },
-    activity: agentActivity(store, settings.live.activeTimeoutSeconds),
-  })
-  opened.closing('alerts', () => response.close())
-  for (const part of response.observed) observe(part)
-  response.ended.catch(fail)
+  const response = await respondTo(directory, { settings, version, store }, running, tools)
   const listen = settings.listen ?? LISTEN
-  const { desk: responder, revocations, webhooks, hub } = response
   const api = await answer(
     directory,
     { name: 'respond', version, listen, settings },
-    {
-      ...{ store, log, hub, responder, revocations, webhooks, observed: running.observed },
-      // Workers have the agent files.
-      agents: () => NO_AGENTS,
-    },
+    { store, log, ...deskParts(response), observed: running.observed, agents: () => NO_AGENTS },
   )
   opened.closing('api', () => api.close())
   log('info', 'answers over HTTP', { address: api.address, token_file: directory.paths.token })

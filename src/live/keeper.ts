@@ -132,7 +132,8 @@ export class Keeper {
   }
 
   #order(origin: string): CaptureOrder {
-    const { settings, name } = { settings: this.#settings, name: this.name }
+    const { name } = this
+    const settings = this.#settings
     const { interfaces, backend } = settings
     return {
       interface: name,

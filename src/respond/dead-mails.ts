@@ -2,6 +2,7 @@
 
 import type { Log } from '../telemetry.ts'
 import { type DeadDelivery, deadView } from './alert-view.ts'
+import { revive } from './mail.ts'
 import { Outbox } from './outbox.ts'
 
 /** Newest first. @throws BusError `in_use` if a process has it · BusFault */
@@ -31,10 +32,7 @@ export async function reviveMail(
     if (mail === undefined) return undefined
     // As `Endpoint.redrive` does: what was disabled is tried again, too.
     if (outbox.disabled.has(mail.endpoint)) await outbox.disable(mail.endpoint, undefined)
-    mail.state = 'queued'
-    mail.attempts = 0
-    mail.nextAt = mail.since = now
-    delete mail.diedAt
+    revive(mail, now)
     await outbox.progress(mail)
     return mail.endpoint
   })

@@ -10,7 +10,7 @@ import type { Log } from '../telemetry.ts'
 import type { BookedAlert } from './alert-book.ts'
 import { DueQueue } from './due-queue.ts'
 import type { EndpointLimits } from './endpoint-limits.ts'
-import { type DeliveryState, type Mail, mailId } from './mail.ts'
+import { type DeliveryState, type Mail, mailId, revive } from './mail.ts'
 import { MESSAGE_ALERTS_MAX, writeMessage } from './message.ts'
 import type { Notifier, Outcome } from './notifier.ts'
 import type { Outbox } from './outbox.ts'
@@ -360,10 +360,7 @@ export class Endpoint {
   async redrive(mail: Mail): Promise<void> {
     const { outbox, now, told } = this.#parts
     if (outbox.disabled.has(this.name)) await outbox.disable(this.name, undefined)
-    mail.state = 'queued'
-    mail.attempts = 0
-    mail.nextAt = mail.since = now()
-    delete mail.diedAt
+    revive(mail, now())
     await outbox.progress(mail)
     told(mail, undefined)
     this.#queue(mail)

@@ -42,6 +42,14 @@ export function mailId(endpoint: string, alerts: readonly string[]): string {
   return `msg_${formatUuid(contentUuid([endpoint, ...alerts])).replaceAll('-', '')}`
 }
 
+/** Makes a dead mail as if it were new; its id stays. */
+export function revive(mail: Mail, now: number): void {
+  mail.state = 'queued'
+  mail.attempts = 0
+  mail.nextAt = mail.since = now
+  delete mail.diedAt
+}
+
 export function progressOf(mail: Mail): MailProgress {
   const { id, state, attempts, nextAt, lastError, diedAt, since } = mail
   return {

@@ -1,10 +1,11 @@
 // What responding counts, as metrics.
 
-import type { Sample } from '../telemetry.ts'
+import { counter, gauge, type Sample } from '../telemetry.ts'
 import type { Endpoint, EndpointState } from './endpoint.ts'
 import type { Outbox } from './outbox.ts'
 
 const STATES: readonly EndpointState[] = ['working', 'throttled', 'held', 'disabled']
+const STATE_HELP = 'How an endpoint does: 1 for the state it is in'
 
 export function respondSamples(
   outbox: Outbox,
@@ -12,18 +13,6 @@ export function respondSamples(
   { dead, dropped, now }: { dead: number; dropped: number; now: number },
 ): Sample[] {
   const { raised, findings, repeated, late } = outbox.book.counters
-  const counter = (name: string, help: string, value: number): Sample => ({
-    name,
-    help,
-    kind: 'counter',
-    value,
-  })
-  const gauge = (name: string, help: string, value: number): Sample => ({
-    name,
-    help,
-    kind: 'gauge',
-    value,
-  })
   return [
     counter('alerts_raised_total', 'Alerts that were new', raised),
     counter('findings_taken_total', 'Findings that were taken', findings),
@@ -49,70 +38,25 @@ function ofEndpoint(endpoint: Endpoint, now: number): Sample[] {
   const { name, counters, queued, state, waitingSince } = endpoint
   const labels = { endpoint: name }
   const oldest = waitingSince === undefined ? 0 : Math.max(0, now - waitingSince) / 1000
+  const requests = (outcome: string, value: number) => ({
+    ...counter('webhook_requests_total', 'Requests by how they went', value),
+    labels: { ...labels, outcome },
+  })
+  const of = (sample: Sample) => ({ ...sample, labels })
+  const held = 'Times that an endpoint failed so often that it was left alone'
   return [
-    {
-      name: 'webhook_requests_total',
-      help: 'Requests by how they went',
-      kind: 'counter',
-      labels: { ...labels, outcome: 'delivered' },
-      value: counters.delivered,
-    },
-    {
-      name: 'webhook_requests_total',
-      help: 'Requests by how they went',
-      kind: 'counter',
-      labels: { ...labels, outcome: 'failed' },
-      value: counters.failed,
-    },
-    {
-      name: 'webhook_messages_total',
-      help: 'Messages that were made',
-      kind: 'counter',
-      labels,
-      value: counters.messages,
-    },
-    {
-      name: 'webhook_alerts_total',
-      help: 'Alerts in these messages',
-      kind: 'counter',
-      labels,
-      value: counters.alerts,
-    },
-    {
-      name: 'webhook_died_total',
-      help: 'Messages that were given up',
-      kind: 'counter',
-      labels,
-      value: counters.died,
-    },
-    {
-      name: 'webhook_breaker_opened_total',
-      help: 'Times that an endpoint failed so often that it was left alone',
-      kind: 'counter',
-      labels,
-      value: endpoint.opened,
-    },
-    {
-      name: 'webhook_queued',
-      help: 'Messages and alerts that wait or are under way',
-      kind: 'gauge',
-      labels,
-      value: queued,
-    },
-    {
-      name: 'outbox_oldest_seconds',
-      help: 'Age of what is to be sent next',
-      kind: 'gauge',
-      labels,
-      value: oldest,
-    },
+    requests('delivered', counters.delivered),
+    requests('failed', counters.failed),
+    of(counter('webhook_messages_total', 'Messages that were made', counters.messages)),
+    of(counter('webhook_alerts_total', 'Alerts in these messages', counters.alerts)),
+    of(counter('webhook_died_total', 'Messages that were given up', counters.died)),
+    of(counter('webhook_breaker_opened_total', held, endpoint.opened)),
+    of(gauge('webhook_queued', 'Messages and alerts that wait or are under way', queued)),
+    of(gauge('outbox_oldest_seconds', 'Age of what is to be sent next', oldest)),
     ...STATES.map(
       (one): Sample => ({
-        name: 'webhook_state',
-        help: 'How an endpoint does: 1 for the state it is in',
-        kind: 'gauge',
+        ...gauge('webhook_state', STATE_HELP, state === one ? 1 : 0),
         labels: { ...labels, state: one },
-        value: state === one ? 1 : 0,
       }),
     ),
   ]

@@ -1,6 +1,6 @@
 // Revocations as others see them: people, and metrics.
 
-import type { Sample } from '../telemetry.ts'
+import { counter, gauge, type Sample } from '../telemetry.ts'
 import type { Revocation, RevocationBook } from './revoke-book.ts'
 import type { RevocationState, RevocationView } from './revoke-desk.ts'
 import { REVOCATION_GUARDS, type RevocationGuard } from './revoke-guards.ts'
@@ -29,18 +29,14 @@ export function revocationSamples(
   for (const { state } of book.list()) counts.set(state, (counts.get(state) ?? 0) + 1)
   return [
     ...[...counts].map(([state, value]) => ({
-      name: 'bailiwick_revocations',
-      help: 'revocations remembered, by how they stand',
-      kind: 'gauge' as const,
+      ...gauge('revocations', 'revocations remembered, by how they stand', value),
       labels: { state },
-      value,
     })),
     ...REVOCATION_GUARDS.map((guard) => ({
-      name: 'bailiwick_revocations_withheld_total',
-      help: 'findings that a guard kept from asking for a revocation',
-      kind: 'counter' as const,
+      ...counter('revocations_withheld_total', KEPT, withheld.get(guard) ?? 0),
       labels: { guard },
-      value: withheld.get(guard) ?? 0,
     })),
   ]
 }
+
+const KEPT = 'findings that a guard kept from asking for a revocation'

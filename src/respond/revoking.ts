@@ -229,7 +229,7 @@ export class Revoking implements RevocationDesk, Observed {
   async dryRun(id: string): Promise<RevocationRequest> {
     const found = this.#book.get(id)
     if (found === undefined) throw new RevocationRefused('unknown', `there is no revocation ${id}`)
-    return await Promise.resolve(shownRequest(this.#request(found), callId(id)))
+    return shownRequest(this.#request(found), callId(id))
   }
 
   #request(revocation: Revocation): RevocationRequest {

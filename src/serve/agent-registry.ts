@@ -12,8 +12,16 @@ import { findFiles } from '../inputs.ts'
 import { AgentProblemsError, loadScopes } from '../replay.ts'
 import { DirectoryWatch } from '../ship/watch.ts'
 import { openSnapshot, shareSnapshot } from '../snapshot.ts'
-import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
+import {
+  counter,
+  gauge,
+  type Log,
+  type Observed,
+  type Readiness,
+  type Sample,
+} from '../telemetry.ts'
 import type { Scopes } from '../work/judging.ts'
+import { isDirectory } from './data-directory.ts'
 
 /** Nothing may have moved for so long. */
 const SETTLE_MILLIS = 200
@@ -99,23 +107,14 @@ export class AgentRegistry implements Observed {
   }
 
   samples(): Sample[] {
-    const reloads = 'Changes of agent files, by what became of them'
-    const counter = (result: string, value: number): Sample => {
-      return {
-        name: 'agent_reloads_total',
-        help: reloads,
-        kind: 'counter',
-        labels: { result },
-        value,
-      }
-    }
-    const gauge = (name: string, help: string, value: number): Sample => {
-      return { name, help, kind: 'gauge', value }
-    }
+    const reloads = (result: string, value: number): Sample => ({
+      ...counter('agent_reloads_total', 'Changes of agent files, by what became of them', value),
+      labels: { result },
+    })
     const { problem, agents, loadedAt } = this.#view
     return [
-      counter('used', this.#reloads),
-      counter('refused', this.#refusals),
+      reloads('used', this.#reloads),
+      reloads('refused', this.#refusals),
       gauge('agent_files_broken', '1 while the last change is not used', problem ? 1 : 0),
       gauge('agents_registered', 'Agents that are known', agents.length),
       gauge('agents_loaded_seconds', 'When they were read, since 1970', loadedAt / 1000),
@@ -209,8 +208,4 @@ async function look(paths: readonly string[]): Promise<Look> {
     lines.push([source, ino, size, mtimeMs, ctimeMs].join(' '))
   }
   return { text: lines.join('\n'), directories: [...directories] }
-}
-
-async function isDirectory(given: string): Promise<boolean> {
-  return (await stat(given).catch(() => undefined))?.isDirectory() === true
 }

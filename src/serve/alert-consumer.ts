@@ -11,7 +11,14 @@ import {
 } from '../bus/bus.ts'
 import { deadLetterId, encodeDeadLetter } from '../bus/dead-letter.ts'
 import { decodeFindings, type FindingEvent, FindingMessageError } from '../respond/finding.ts'
-import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
+import {
+  counter,
+  gauge,
+  type Log,
+  type Observed,
+  type Readiness,
+  type Sample,
+} from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
 
 /** How long a claim waits for a message, and messages that are taken as one. */
@@ -132,14 +139,11 @@ export class AlertConsumer implements Observed {
     const behind = this.#parts.source
       .lag()
       .reduce((sum, { committed, end }) => sum + Number(end - committed), 0)
-    const counter = (name: string, help: string, value: number): Sample => {
-      return { name, help, kind: 'counter', value }
-    }
     return [
       counter('alert_messages_total', 'Messages of findings that were taken', this.#messages),
       counter('alert_findings_total', 'Findings in them', this.#findings),
       counter('alert_messages_unreadable_total', 'Messages that are dead now', this.#unreadable),
-      { name: 'alert_lag', help: 'Messages not yet taken', kind: 'gauge', value: behind },
+      gauge('alert_lag', 'Messages not yet taken', behind),
     ]
   }
 

@@ -1,4 +1,5 @@
-// What every process that people ask has alike: its data directory, a store that may come later, and the API.
+// What every process that people ask has alike: its data directory, a store that may come later, what follows a finding,
+// and the API.
 
 import { type Api, startApi } from '../api/api.ts'
 import type { ApiParts } from '../api/parts.ts'
@@ -6,9 +7,11 @@ import type { Listen } from '../setting-kinds.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { type StoreTarget, targetAddress } from '../store/store-target.ts'
+import { agentActivity } from './activity.ts'
 import { DataDirectory } from './data-directory.ts'
 import { LateStore } from './late-store.ts'
 import type { Tools } from './opened.ts'
+import { openResponse, type Response } from './response.ts'
 import { type Running, untilReached } from './running.ts'
 
 /** @throws BusError `in_use` if another process has it · BusFault */
@@ -53,6 +56,31 @@ export function openLateStore(
     await late.close()
   })
   return late
+}
+
+/**
+ * Opens what follows a finding, and shows it.
+ * @throws as `openResponse`
+ */
+export async function respondTo(
+  directory: DataDirectory,
+  { settings, version, store }: { settings: Settings; version: string; store: LateStore },
+  { log, observe }: Running,
+  { opened, fail }: Tools,
+): Promise<Response> {
+  const response = await openResponse(settings.respond, {
+    ...{ log, version, directory: directory.paths.root },
+    activity: agentActivity(store, settings.live.activeTimeoutSeconds),
+  })
+  opened.closing('alerts', () => response.close())
+  for (const part of response.observed) observe(part)
+  response.ended.catch(fail)
+  return response
+}
+
+/** What the API shows and does of it. */
+export function deskParts({ desk, revocations, webhooks, hub }: Response) {
+  return { responder: desk, revocations, webhooks, hub }
 }
 
 interface Answering {

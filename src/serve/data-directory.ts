@@ -122,7 +122,7 @@ async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-async function isDirectory(name: string): Promise<boolean> {
+export async function isDirectory(name: string): Promise<boolean> {
   return (await stat(name).catch(() => undefined))?.isDirectory() === true
 }
 

@@ -4,7 +4,14 @@
 import type { TellTrouble } from '../bus/bus.ts'
 import { DEAD_STREAM, type Outgoing, type Place, type Sink } from '../bus/bus.ts'
 import { Journal } from '../bus/journal.ts'
-import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
+import {
+  counter,
+  gauge,
+  type Log,
+  type Observed,
+  type Readiness,
+  type Sample,
+} from '../telemetry.ts'
 
 /** What they may take on disk: a hundred of the largest. */
 export const DEAD_BYTES_MAX = 1 << 30
@@ -78,11 +85,11 @@ export class DeadJournal implements Sink, Observed {
 
   samples(): Sample[] {
     const { bytes } = this.#journal.counters
-    const help = 'Letters whose bytes are kept no more'
+    const gone = 'Letters whose bytes are kept no more'
     return [
-      { name: 'dead_letter_bytes', help: 'Bytes of dead letters', kind: 'gauge', value: bytes },
-      { name: 'dead_letters_total', help: 'Letters kept', kind: 'counter', value: this.#sent },
-      { name: 'dead_letters_forgotten_total', help, kind: 'counter', value: this.#forgotten },
+      gauge('dead_letter_bytes', 'Bytes of dead letters', bytes),
+      counter('dead_letters_total', 'Letters kept', this.#sent),
+      counter('dead_letters_forgotten_total', gone, this.#forgotten),
     ]
   }
 

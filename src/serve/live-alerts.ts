@@ -7,7 +7,7 @@ import { AlertBook, type BookedAlert } from '../respond/alert-book.ts'
 import { type AlertView, alertView } from '../respond/alert-view.ts'
 import { decodeFindings, FindingMessageError } from '../respond/finding.ts'
 import type { Hub } from '../respond/hub.ts'
-import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
+import { counter, type Log, type Observed, type Readiness, type Sample } from '../telemetry.ts'
 
 export interface LiveAlertsParts {
   hub: Hub
@@ -58,9 +58,6 @@ export class LiveAlerts implements AlertBoard, Observed {
 
   samples(): Sample[] {
     const { raised, findings } = this.#book.counters
-    const counter = (name: string, help: string, value: number): Sample => {
-      return { name, help, kind: 'counter', value }
-    }
     return [
       counter('live_findings_total', 'Findings that came by the stream of alerts', findings),
       counter('live_messages_total', 'Messages of the stream of alerts', this.#messages),

@@ -13,6 +13,7 @@ import { Secret, SecretError } from '../respond/secret.ts'
 import { targetGuard } from '../respond/target-guard.ts'
 import { testWebhook, type WebhookDesk, type WebhookTest } from '../respond/webhook-desk.ts'
 import type { Log, Observed } from '../telemetry.ts'
+import { Opened } from './opened.ts'
 
 export interface ResponseParts {
   log: Log
@@ -50,6 +51,10 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
   const secrets = new Secrets(settings, log)
   const revokers = revokersOf(settings, secrets, version, now)
   let revocations: Revoking | undefined
+  // Alerts close first: then nothing more is given to revocations.
+  const opened = new Opened(log)
+  opened.closing('calls', () => Promise.all([...revokers.values()].map((one) => one.close())))
+  opened.closing('revocations', () => revocations?.close())
   const webhooks = {
     webhooks: settings.webhooks.map((webhook) => webhookOf(webhook, secrets)),
     allowTargets: settings.allowTargets,
@@ -62,6 +67,7 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
       desks: [{ take: async (events) => revocations?.take(events) }],
     },
   )
+  opened.closing('alerts', () => desk.close())
   try {
     revocations = await Revoking.open({
       ...{ directory: path.join(directory, 'audit'), settings: settings.revocation, log, hub },
@@ -69,11 +75,10 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
       call: (endpoint, request, id, signal) => revokers.get(endpoint)!.call(request, id, signal),
     })
   } catch (error) {
-    await desk.close()
+    await opened.close()
     throw error
   }
-  const revoking = revocations
-  const ended = Promise.all([desk.ended, revoking.ended]).then(() => {})
+  const ended = Promise.all([desk.ended, revocations.ended]).then(() => {})
   // Whoever waits for it hears of it; where nobody does, the next `take` says it.
   ended.catch(() => {})
   return {
@@ -83,11 +88,7 @@ export async function openResponse(settings: RespondPart, parts: ResponseParts):
       test: (name) => testWebhook(name, webhooks, version),
     },
     take: (events) => desk.take(events),
-    close: async () => {
-      await desk.close()
-      await revoking.close()
-      await Promise.all([...revokers.values()].map((one) => one.close()))
-    },
+    close: () => opened.close(),
   }
 }
 

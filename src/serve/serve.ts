@@ -16,15 +16,14 @@ import { SpoolStatus } from '../ship/spool-status.ts'
 import type { Store } from '../store/store.ts'
 import type { StoreTarget } from '../store/store-target.ts'
 import { aborted } from '../until-aborted.ts'
-import { agentActivity } from './activity.ts'
 import { AgentRegistry } from './agent-registry.ts'
-import { answer, holdDirectory, openLateStore } from './answering.ts'
+import { answer, deskParts, holdDirectory, openLateStore, respondTo } from './answering.ts'
 import { captureAll } from './capturing.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { LateStore } from './late-store.ts'
 import { overOpened, type Tools, within } from './opened.ts'
 import { ReadinessNotices } from './readiness-notices.ts'
-import { openResponse, type Response } from './response.ts'
+import type { Response } from './response.ts'
 import type { Running } from './running.ts'
 import { liveSettings, readPaths } from './sensing.ts'
 import { SpoolSource } from './spool-source.ts'
@@ -66,7 +65,7 @@ export async function serve(running: Running, parts: ServeParts): Promise<void> 
 
 /** All that findings and questions need; the store may come later. */
 async function makeReady(running: Running, parts: ServeParts, tools: Tools): Promise<Ready> {
-  const { opened, fail } = tools
+  const { opened } = tools
   const { log, observe } = running
   const { settings, version, listen } = parts
   const directory = await holdDirectory(settings, tools)
@@ -80,27 +79,15 @@ async function makeReady(running: Running, parts: ServeParts, tools: Tools): Pro
   observe(registry)
   const there = (store: Store) => observe(startAuditor(store, log, { signal: running.signal }))
   const store = openLateStore({ target, schema: 'apply', there }, running, tools)
-  const response = await openResponse(settings.respond, {
-    log,
-    version,
-    directory: paths.root,
-    activity: agentActivity(store, settings.live.activeTimeoutSeconds),
-  })
-  opened.closing('alerts', () => response.close())
-  for (const part of response.observed) observe(part)
-  response.ended.catch(fail)
-  const { desk: responder, revocations, webhooks, hub } = response
+  const response = await respondTo(directory, { settings, version, store }, running, tools)
   api = await answer(
     directory,
     { name: 'serve', version, listen, settings },
-    {
-      ...{ store, log, hub, responder, revocations, webhooks, observed: running.observed },
-      agents: registry.view,
-    },
+    { store, log, ...deskParts(response), observed: running.observed, agents: registry.view },
   )
   const notices = new ReadinessNotices(
     running.observed,
-    (notice) => void hub.publish('notice', notice),
+    (notice) => void response.hub.publish('notice', notice),
     log,
   )
   opened.closing('notices', async () => notices.close())
@@ -132,14 +119,8 @@ async function work(
   )
   opened.closing('spool', () => spool.close())
   const source = new SpoolSource(spool)
-  const worker = await startWorker({
-    ...ready,
-    embedded: ready.target.kind !== 'server',
-    source,
-    running,
-    parts,
-  })
-  opened.closing('worker', () => worker.close())
+  const embedded = ready.target.kind !== 'server'
+  const worker = await startWorker({ ...ready, embedded, source, running, parts, opened })
   worker.done.catch(fail)
   const shipper = new Shipper(id, spool, () => source.untilBelow(AHEAD_BYTES, signal))
   observe(new SpoolStatus(spool, shipper, source))

@@ -8,6 +8,7 @@ import type { AgentRegistry } from './agent-registry.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { DeadJournal } from './dead-journal.ts'
 import type { LateStore } from './late-store.ts'
+import type { Opened } from './opened.ts'
 import type { Response } from './response.ts'
 import type { Running } from './running.ts'
 import type { ServeParts } from './serve.ts'
@@ -21,6 +22,8 @@ export interface WorkingParts {
   embedded: boolean
   source: SpoolSource
   running: Running
+  /** Threads and dead letters are closed with it. */
+  opened: Opened
   parts: Pick<ServeParts, 'settings' | 'version'>
 }
 
@@ -31,8 +34,6 @@ export interface ServeWorker {
   over: AbortSignal
   /** Takes no more, finishes what it took. */
   stop(): void
-  /** Lets go of threads and dead letters. */
-  close(): Promise<void>
 }
 
 /** Of a live capture: somebody waits for what is found in it. Its origins are called so (src/live/keeper.ts). */
@@ -46,15 +47,17 @@ const DRAIN_MILLIS = 5000
 
 /** Starts threads and the worker's loop. @throws BusError, BusFault of the dead letters */
 export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
-  const { directory, registry, response, store, embedded, source, running, parts } = given
+  const { directory, registry, response, store, embedded, source, running, opened, parts } = given
   const { log, observe } = running
   const losses = new StreamLosses(log)
   const dead = await DeadJournal.open(directory.paths.dead, { log, tell: losses.tell })
+  opened.closing('dead letters', () => dead.close())
   observe(dead)
   const threads = await JudgeThreads.open({
     threads: parts.settings.worker.threads ?? usualThreads(),
     promptThreads: parts.settings.live.interfaces.length > 0 ? 1 : 0,
   })
+  opened.closing('threads', () => threads.close())
   const stop = new AbortController()
   const over = new AbortController()
   const done = runWorker({
@@ -82,13 +85,5 @@ export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
   })
     .then(() => {})
     .finally(() => over.abort())
-  return {
-    done,
-    over: over.signal,
-    stop: () => stop.abort(),
-    close: async () => {
-      await threads.close()
-      await dead.close()
-    },
-  }
+  return { done, over: over.signal, stop: () => stop.abort() }
 }

@@ -9,7 +9,7 @@ import {
   type SensorSettings,
   type ZeekDirectory,
 } from '../sensor.ts'
-import type { Log, Observed, Readiness, Sample } from '../telemetry.ts'
+import { gauge, type Log, type Observed, type Readiness, type Sample } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
 import { COPY_BYTES_MIN, entriesWithHead, gunzippedHead, readHead } from './heads.ts'
 import type { LedgerEntry } from './ledger-entry.ts'
@@ -80,8 +80,8 @@ export class Follower implements Observed {
   samples(): Sample[] {
     const { files, openFlows } = this.counters
     return [
-      { name: 'followed_files', help: 'Growing files that are read', kind: 'gauge', value: files },
-      { name: 'open_flows', help: 'Flows that have not ended', kind: 'gauge', value: openFlows },
+      gauge('followed_files', 'Growing files that are read', files),
+      gauge('open_flows', 'Flows that have not ended', openFlows),
     ]
   }
 

@@ -1,6 +1,6 @@
 // What a spool shows of itself: how full it is, how old what waits in it, what went into it.
 
-import type { Observed, Readiness, Sample } from '../telemetry.ts'
+import { counter, gauge, type Observed, type Readiness, type Sample } from '../telemetry.ts'
 import type { Shipper } from './shipper.ts'
 import type { Spool } from './spool.ts'
 
@@ -34,12 +34,6 @@ export class SpoolStatus implements Observed {
   samples(): Sample[] {
     const { bytes, waitedForRoom, waitedForDisk, fsyncs, tornBytes } = this.#spool.counters
     const { chunks, flowRecords, known } = this.#shipper.counters
-    const gauge = (name: string, help: string, value: number): Sample => {
-      return { name, help, kind: 'gauge', value }
-    }
-    const counter = (name: string, help: string, value: number): Sample => {
-      return { name, help, kind: 'counter', value }
-    }
     return [
       gauge('spool_bytes', 'Bytes that the spool takes on disk', bytes),
       gauge('spool_max_bytes', 'Most bytes that the spool may take', this.#spool.maxBytes),

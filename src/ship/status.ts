@@ -2,7 +2,7 @@
 
 import type { Sink } from '../bus/bus.ts'
 import { KafkaSink } from '../bus/kafka-sink.ts'
-import type { Observed, Readiness, Sample } from '../telemetry.ts'
+import { counter, type Observed, type Readiness, type Sample } from '../telemetry.ts'
 import { printable } from '../wire-text.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Shipper } from './shipper.ts'
@@ -26,9 +26,6 @@ export class ShipStatus implements Observed {
   samples(): Sample[] {
     const { sent, sentBytes, split, refused } = this.#forwarder.counters
     const retries = this.#sink instanceof KafkaSink ? this.#sink.counters.retries : 0
-    const counter = (name: string, help: string, value: number): Sample => {
-      return { name, help, kind: 'counter', value }
-    }
     return [
       ...this.#spool.samples(),
       counter('produced_messages_total', 'Chunks that Kafka has acknowledged', sent),

@@ -17,6 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { isAlive } from '../process-alive.ts'
 import { errorCode, StoreError, StoreLockedError, StoreSchemaError } from './store-error.ts'
 
 const MARKER = 'bailiwick-store'
@@ -119,15 +120,6 @@ export function lockHolder(engine: string): number | undefined {
   const holder = Number(/^PID: (\d{1,10})$/m.exec(text)?.[1])
   if (!Number.isInteger(holder) || !isAlive(holder)) return undefined
   return isLocked(inode) ? holder : undefined
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return errorCode(error) === 'EPERM'
-  }
 }
 
 /** True if Linux knows of a lock on this inode, or if this cannot be known. */

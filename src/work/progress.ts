@@ -2,7 +2,7 @@
 
 import type { Lag, Source } from '../bus/bus.ts'
 import type { DeadReason } from '../bus/dead-letter.ts'
-import type { Observed, Readiness, Sample } from '../telemetry.ts'
+import { counter, gauge, type Observed, type Readiness, type Sample } from '../telemetry.ts'
 import type { FindingSender } from './finding-sender.ts'
 import type { Patience } from './patience.ts'
 import type { PoisonRate } from './poison-rate.ts'
@@ -107,18 +107,6 @@ export class Progress implements Observed {
   samples(): Sample[] {
     const { counts } = this
     const { source, patience, losses, findings, threadDeaths } = this.#parts
-    const counter = (name: string, help: string, value: number): Sample => ({
-      name,
-      help,
-      kind: 'counter',
-      value,
-    })
-    const gauge = (name: string, help: string, value: number): Sample => ({
-      name,
-      help,
-      kind: 'gauge',
-      value,
-    })
     return [
       gauge('consumer_lag_messages', 'Messages that are not committed yet.', this.lag()),
       gauge('consumer_claims', 'Partitions held.', this.claims),
