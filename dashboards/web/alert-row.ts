@@ -25,7 +25,7 @@ const REVOCATION_WORDS: Readonly<Record<string, [mark: string, word: string, ton
   calling: ['…', 'is called', 'calm'],
   called: ['…', 'called; silence is awaited', 'calm'],
   verified: ['✓', 'verified by silence', 'good'],
-  failed: ['✕', 'failed: it still talks', 'bad'],
+  failed: ['✕', 'failed', 'bad'],
   expired: ['–', 'expired', 'calm'],
   blocked: ['–', 'blocked by a guard', 'warn'],
 }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { isoTime } from '../report.ts'
+import type { DeadDelivery } from '../respond/alert-view.ts'
 import { RespondError } from '../respond/responder.ts'
 import { PROBLEMS, Refusal } from './house-rules.ts'
 import type { ApiParts } from './parts.ts'
@@ -19,6 +20,16 @@ const DeadShown = z
     died_at: z.string(),
   })
   .meta({ id: 'DeadDelivery' })
+
+/** A dead delivery as the API shows it. */
+export function deadShown(view: DeadDelivery): z.infer<typeof DeadShown> {
+  const { id, endpoint, alerts, attempts, lastError, diedAt } = view
+  return {
+    ...{ id, endpoint, alerts: [...alerts], attempts },
+    last_error: lastError,
+    died_at: isoTime(diedAt * 1000),
+  }
+}
 
 export const Redriven = z.object({ id: z.string() })
 export const DeadList = z.object({ total: z.int(), dead: z.array(DeadShown) })
@@ -41,11 +52,7 @@ export function addDeliveryRoutes(server: Routes, parts: ApiParts): void {
       const dead = responder?.dead() ?? []
       return {
         total: dead.length,
-        dead: dead.slice(0, DEAD_MAX).map(({ id, endpoint, attempts, alerts, ...rest }) => ({
-          ...{ id, endpoint, attempts, alerts: [...alerts] },
-          last_error: rest.lastError,
-          died_at: isoTime(rest.diedAt * 1000),
-        })),
+        dead: dead.slice(0, DEAD_MAX).map(deadShown),
       }
     },
   )

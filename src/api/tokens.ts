@@ -18,7 +18,8 @@ export interface Principal {
   role: Role
 }
 
-const TOKEN = /^bw_([0-9a-f]{8})_[A-Za-z0-9_-]{43}$/
+/** What a token looks like, its id in the first brackets. */
+export const TOKEN = /^bw_([0-9a-f]{8})_[A-Za-z0-9_-]{43}$/
 const TOKENS_MAX = 1000
 const FILE_BYTES_MAX = 1 << 20
 const TokenEntry = z.strictObject({

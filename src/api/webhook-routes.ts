@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { isoTime } from '../report.ts'
 import { RespondError } from '../respond/responder.ts'
+import type { WebhookTest } from '../respond/webhook-desk.ts'
 import { PROBLEMS, Refusal } from './house-rules.ts'
 import type { ApiParts } from './parts.ts'
 import { AnyHeaders, NoQuery, type Routes } from './shapes.ts'
@@ -36,6 +37,12 @@ export const WebhookTested = z
     body: z.string(),
   })
   .meta({ id: 'WebhookTest' })
+
+/** What came of a test, as the API shows it. */
+export function testShown(test: WebhookTest): z.infer<typeof WebhookTested> {
+  const { status = null, why = null, ...rest } = test
+  return { ...rest, status, why }
+}
 
 const tags = ['deliveries']
 
@@ -79,9 +86,10 @@ export function addWebhookRoutes(server: Routes, { webhooks, log }: ApiParts): v
     async ({ params: { name }, principal }) => {
       if (webhooks === undefined) throw new Refusal(404, 'this process sends to no webhooks')
       try {
-        const { status = null, why = null, ...tested } = await webhooks.test(name)
+        const tested = testShown(await webhooks.test(name))
+        const { status } = tested
         log('info', 'a webhook was tested', { webhook: name, by: principal?.name, status })
-        return { ...tested, status, why }
+        return tested
       } catch (error) {
         if (error instanceof RespondError) throw new Refusal(404, error.message)
         throw error

@@ -26,7 +26,7 @@ const REVOCATIONS: Readonly<Record<string, readonly [words: string, tone: Tone]>
   calling: ['is called', 'calm'],
   called: ['called; silence is awaited', 'calm'],
   verified: ['verified by silence', 'good'],
-  failed: ['failed: it still talks', 'bad'],
+  failed: ['failed', 'bad'],
   expired: ['expired', 'calm'],
   blocked: ['blocked by a guard', 'warn'],
 }

@@ -13,6 +13,7 @@ import {
 } from '../api/alert-list.ts'
 import type { AlertShown } from '../api/alert-shape.ts'
 import { Refusal } from '../api/house-rules.ts'
+import { NO_AGENTS } from '../api/parts.ts'
 import { Uuid } from '../api/shapes.ts'
 import { dataPaths } from '../serve/data-directory.ts'
 import type { Settings } from '../settings.ts'
@@ -184,7 +185,7 @@ async function storedAlerts(settings: Settings): Promise<AlertSource> {
       ? ({ kind: 'directory', path: directory } as const)
       : storeTargetOf(settings)
   const store = await openStore(target, { schema: 'check' })
-  const lane = { lane: store, agents: () => ({ loadedAt: 0, agents: [] }) }
+  const lane = { lane: store, agents: () => NO_AGENTS }
   return {
     page: async (query) => alertPage(AlertFilters.parse(Object.fromEntries(query)), lane),
     detail: (id) => alertDetail(id, lane),

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { EventStreamError, readEvents } from '../api/event-reader.ts'
+import { TOKEN } from '../api/tokens.ts'
 import { explainFileError } from '../inputs.ts'
 import { isAlive } from '../process-alive.ts'
 import { readServeNote } from '../serve/data-directory.ts'
@@ -25,8 +26,6 @@ export interface ApiPlace {
   address: string
   token: string
 }
-
-const TOKEN = /^bw_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/
 
 /**
  * Where to ask: the API that the settings name, else that of the process that has the data directory. Undefined if

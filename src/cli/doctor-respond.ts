@@ -7,6 +7,7 @@ import { WebhookList } from '../api/webhook-routes.ts'
 import { NODE_DISK, readWhole } from '../bus/disk.ts'
 import { checkAudit } from '../respond/audit-chain.ts'
 import { AUDIT_BYTES_MAX, AUDIT_FILLS, AUDIT_NAME } from '../respond/audit-log.ts'
+import type { PlacedSecret } from '../respond/respond-settings.ts'
 import { Secret, SecretError } from '../respond/secret.ts'
 import { shownTarget } from '../respond/webhook.ts'
 import type { Settings } from '../settings.ts'
@@ -38,10 +39,7 @@ export async function checkRespond(settings: Settings, signal: AbortSignal): Pro
 
 const TRY_IT = 'mend the receiver; bailiwick webhooks test'
 
-type Placed =
-  Settings['respond']['secrets']['webhooks'] extends ReadonlyMap<string, infer T> ? T : never
-
-function checkSecret(name: string, url: string, placed: Placed | undefined): Check {
+function checkSecret(name: string, url: string, placed: PlacedSecret | undefined): Check {
   if (placed === undefined) return fail(name, 'it has no secret', 'give secret_file')
   try {
     const { warning } = new Secret(placed.source, placed.place)

@@ -5,9 +5,8 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
 import type { z } from 'zod'
-import { DeadList, Redriven } from '../api/delivery-routes.ts'
-import { WebhookList, WebhookTested } from '../api/webhook-routes.ts'
-import { isoTime } from '../report.ts'
+import { DeadList, deadShown, Redriven } from '../api/delivery-routes.ts'
+import { testShown, WebhookList, WebhookTested } from '../api/webhook-routes.ts'
 import { deadMails, reviveMail } from '../respond/dead-mails.ts'
 import { RespondError } from '../respond/responder.ts'
 import { shownTarget } from '../respond/webhook.ts'
@@ -115,12 +114,7 @@ async function test(
 /** Without a process: the same request, from here. */
 async function testHere(name: string, settings: Settings): Promise<Tested> {
   try {
-    const {
-      status = null,
-      why = null,
-      ...tested
-    } = await testOneWebhook(name, settings.respond, packageVersion())
-    return { ...tested, status, why }
+    return testShown(await testOneWebhook(name, settings.respond, packageVersion()))
   } catch (error) {
     if (error instanceof RespondError) throw usageError(error.message)
     throw error
@@ -176,14 +170,7 @@ async function dead(asked: Asked): Promise<void> {
 
 async function deadHere(asked: Asked): Promise<z.infer<typeof DeadList>> {
   const mails = await deadMails(outboxOf(asked.settings), logOf(asked))
-  return {
-    total: mails.length,
-    dead: mails.map(({ id, endpoint, alerts, attempts, lastError, diedAt }) => ({
-      ...{ id, endpoint, alerts: [...alerts], attempts },
-      last_error: lastError,
-      died_at: isoTime(diedAt * 1000),
-    })),
-  }
+  return { total: mails.length, dead: mails.map(deadShown) }
 }
 
 async function redrive(asked: Asked, ids: readonly string[]): Promise<void> {
