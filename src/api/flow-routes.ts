@@ -80,6 +80,10 @@ export function addFlowRoutes(server: Routes, lane: StoreLane): void {
       }
     },
   )
+  addCoverageRoute(server, lane)
+}
+
+function addCoverageRoute(server: Routes, lane: StoreLane): void {
   server.get(
     '/api/v1/coverage',
     {

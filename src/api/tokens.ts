@@ -62,8 +62,9 @@ export class TokenBook {
     const made = makeFirst(directory, file, now())
     if (made) log('info', `a token for the first administrator was made: ${directory}/token`)
     const book = new TokenBook(file, log, now)
-    book.#tokens = readTokens(file)
+    // In this order: what changes meanwhile is read at the next look.
     book.#seen = stateOf(file)
+    book.#tokens = readTokens(file)
     return book
   }
 

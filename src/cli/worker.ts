@@ -12,6 +12,7 @@ import { AgentRegistry } from '../serve/agent-registry.ts'
 import { type Opened, overOpened } from '../serve/opened.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, type Store } from '../store/store.ts'
+import type { Log } from '../telemetry.ts'
 import { sharedCopy } from '../work/shared-bytes.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS, type WorkerParts } from '../work/worker.ts'
@@ -55,67 +56,48 @@ export function addWorkerCommand(program: Command, parts: CommandParts): void {
   )
 }
 
+/** Opens a part whenever it is there, and has it closed at the end; undefined if the process was told to end first. */
+type Open = <T extends { close(): Promise<void> }>(
+  name: string,
+  open: () => Promise<T>,
+) => Promise<T | undefined>
+
 /** Opens what the worker works with; undefined if it was told to end first. */
 async function openParts(
   running: Running,
   settings: Settings,
   agents: string,
-  all: Opened,
+  opened: Opened,
 ): Promise<WorkerParts | undefined> {
   const { log, signal } = running
-  const opened = async <T extends { close(): Promise<void> }>(
-    name: string,
-    open: () => Promise<T>,
-  ) => {
-    const one = await untilReached(running, open)
-    if (one !== undefined) all.closing(name, () => one.close())
+  // Mistakes in the settings before anything is waited for.
+  const kafka = kafkaSettings(settings, undefined, log)
+  const target = storeTargetOf(settings)
+  const open: Open = async (name, how) => {
+    const one = await untilReached(running, how)
+    if (one !== undefined) opened.closing(name, () => one.close())
     return one
   }
-  const kafka = kafkaSettings(settings, undefined, log)
-  const registry = await opened('agent files', () => AgentRegistry.open([agents], { log }))
+  const registry = await open('agent files', () => AgentRegistry.open([agents], { log }))
   if (registry !== undefined) running.observe(registry)
-  const { inFlightBytes, group, untilIdleSeconds } = settings.worker
-  const { sessionTimeoutMillis } = settings.kafka
-  const losses = new StreamLosses(log)
-  const target = storeTargetOf(settings)
+  const { inFlightBytes, untilIdleSeconds } = settings.worker
   // A server's schema is `bailiwick migrate`'s; an embedded store is this process's own.
   const schema = target.kind === 'server' ? 'check' : 'apply'
-  const store = await opened('store', () => openStore(target, { schema }))
+  const store = await open('store', () => openStore(target, { schema }))
   const count = settings.worker.threads ?? usualThreads()
-  const threads = await opened('threads', () => JudgeThreads.open({ threads: count }))
-  const dead = await opened('dead letters', async () => {
-    // Better to know now than with the first dead letter.
-    await checkTopic(kafka, DEAD_STREAM)
-    return new KafkaSink({ ...kafka, topic: DEAD_STREAM }, losses.tell)
-  })
-  const alerts = await opened('alerts', async () => {
-    await checkTopic(kafka, ALERT_STREAM)
-    return new KafkaSink({ ...kafka, topic: ALERT_STREAM }, losses.tell)
-  })
-  const source = await opened('source', () => {
-    const consumer = {
-      ...{ topic: CHUNK_STREAM, groupId: group, inFlightBytes, sessionTimeoutMillis },
-      copy: sharedCopy,
-    }
-    return KafkaSource.open({ ...kafka, ...consumer }, losses.tell)
-  })
+  const threads = await open('threads', () => JudgeThreads.open({ threads: count }))
+  const streams = await openStreams(settings, kafka, { log, open })
   if (registry === undefined || store === undefined || threads === undefined) return undefined
-  if (dead === undefined || alerts === undefined || source === undefined) return undefined
+  if (streams === undefined) return undefined
   return {
-    source,
+    ...streams,
     store,
-    dead,
-    losses,
     threads,
     scopes: registry.scopes,
-    // Acknowledged by all replicas in sync, or waited for.
-    findings: async (events, signal) => {
-      await alerts.send({ key: events[0]!.chunkId, bytes: encodeFindings(events) }, signal)
-    },
     limits: {
       ...WORKER_LIMITS,
       inFlightBytes,
-      fenceMillis: Math.floor(sessionTimeoutMillis / 3),
+      fenceMillis: Math.floor(settings.kafka.sessionTimeoutMillis / 3),
       // An embedded engine ends with its process.
       ...(target.kind === 'server' ? {} : { recutMillis: 0 }),
     },
@@ -127,6 +109,39 @@ async function openParts(
     signal,
     observe: (part) => void running.observe(part),
     onClaim: (claim) => audit(claim, store, running),
+  }
+}
+
+/** The streams of Kafka: where chunks come from, where findings and dead letters go. */
+async function openStreams(
+  settings: Settings,
+  kafka: ReturnType<typeof kafkaSettings>,
+  { log, open }: { log: Log; open: Open },
+): Promise<Pick<WorkerParts, 'source' | 'dead' | 'findings' | 'losses'> | undefined> {
+  const losses = new StreamLosses(log)
+  const sink = (name: string, topic: string) =>
+    open(name, async () => {
+      // Better to know now than with the first message.
+      await checkTopic(kafka, topic)
+      return new KafkaSink({ ...kafka, topic }, losses.tell)
+    })
+  const dead = await sink('dead letters', DEAD_STREAM)
+  const alerts = await sink('alerts', ALERT_STREAM)
+  const { inFlightBytes, group: groupId } = settings.worker
+  const { sessionTimeoutMillis } = settings.kafka
+  const source = await open('source', () => {
+    const consumer = { topic: CHUNK_STREAM, groupId, inFlightBytes, sessionTimeoutMillis }
+    return KafkaSource.open({ ...kafka, ...consumer, copy: sharedCopy }, losses.tell)
+  })
+  if (dead === undefined || alerts === undefined || source === undefined) return undefined
+  return {
+    source,
+    dead,
+    losses,
+    // Acknowledged by all replicas in sync, or waited for.
+    findings: async (events, signal) => {
+      await alerts.send({ key: events[0]!.chunkId, bytes: encodeFindings(events) }, signal)
+    },
   }
 }
 
