@@ -9,8 +9,8 @@ import { Hub } from '../respond/hub.ts'
 import { AgentRegistry } from '../serve/agent-registry.ts'
 import { answer, holdDirectory, openLateStore } from '../serve/answering.ts'
 import { LiveAlerts } from '../serve/live-alerts.ts'
-import { type Opened, overOpened, type Tools } from '../serve/opened.ts'
-import { type Running, untilReached } from '../serve/running.ts'
+import { type Opened, openReached, overOpened, type Tools } from '../serve/opened.ts'
+import type { Running } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
 import { printable } from '../wire-text.ts'
 import { areAgentsSound } from './agent-directory.ts'
@@ -76,11 +76,10 @@ async function runApi(running: Running, settings: Settings, tools: Tools): Promi
   )
   opened.closing('api', () => api.close())
   log('info', 'answers over HTTP', { address: api.address, token_file: directory.paths.token })
-  const tail = await untilReached(running, () =>
+  const tail = await openReached(running, opened, 'stream', () =>
     KafkaTail.open(kafka, ALERT_STREAM, BACK, stream.tell),
   )
   if (tail === undefined) return
-  opened.closing('stream', () => tail.close())
   stream.begun()
   await tail.run((delivery) => raised.take(delivery), signal)
 }

@@ -16,8 +16,6 @@ import type { CommandParts } from './program.ts'
 import { openLog } from './run-log.ts'
 import { packageVersion } from './version.ts'
 
-export { type Running, untilReached } from '../serve/running.ts'
-
 /**
  * How much the heap may grow between two full collections, in percent of what is alive. Chunks lie outside of the heap
  * and count as its growth, so that by V8's own reckoning a few dozen of them are a collection.

@@ -9,8 +9,8 @@ import { KafkaSource } from '../bus/kafka-source.ts'
 import { checkTopic } from '../bus/kafka-topics.ts'
 import { AlertConsumer, type AlertConsumerParts } from '../serve/alert-consumer.ts'
 import { answer, deskParts, holdDirectory, openLateStore, respondTo } from '../serve/answering.ts'
-import { type Opened, overOpened, type Tools } from '../serve/opened.ts'
-import { type Running, untilReached } from '../serve/running.ts'
+import { type Opened, openReached, overOpened, type Tools } from '../serve/opened.ts'
+import type { Running } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
 import { aborted } from '../until-aborted.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
@@ -95,15 +95,14 @@ async function openConsumer(
 ): Promise<AlertConsumer | undefined> {
   const { log, signal } = running
   const losses = new StreamLosses(log)
-  const dead = await untilReached(running, async () => {
+  const dead = await openReached(running, opened, 'dead letters', async () => {
     // Better to know now than with the first dead letter.
     await checkTopic(kafka, DEAD_STREAM)
     return new KafkaSink({ ...kafka, topic: DEAD_STREAM }, losses.tell)
   })
   if (dead === undefined) return undefined
-  opened.closing('dead letters', () => dead.close())
   const { sessionTimeoutMillis } = settings.kafka
-  const source = await untilReached(running, () =>
+  const source = await openReached(running, opened, 'source', () =>
     KafkaSource.open(
       {
         ...kafka,
@@ -114,6 +113,5 @@ async function openConsumer(
     ),
   )
   if (source === undefined) return undefined
-  opened.closing('source', () => source.close())
   return new AlertConsumer({ source, dead, take, log, version, signal })
 }

@@ -1,6 +1,7 @@
 // `bailiwick serve`: everything in one process tree, from the packets to the webhook, without Kafka or a database.
 
 import type { Command } from 'commander'
+import type { Running } from '../serve/running.ts'
 import { serve } from '../serve/serve.ts'
 import type { Settings } from '../settings.ts'
 import type { StoreTarget } from '../store/store-target.ts'
@@ -8,7 +9,7 @@ import { printable } from '../wire-text.ts'
 import { areAgentsSound } from './agent-directory.ts'
 import { addSettingsOptions, needed, settingsOf, storeTargetOf } from './bus-options.ts'
 import { tellInput } from './inputs-told.ts'
-import { type Running, runLongRunning } from './long-running.ts'
+import { runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { say } from './terminal.ts'
 import { packageVersion } from './version.ts'

@@ -9,7 +9,8 @@ import { checkTopic } from '../bus/kafka-topics.ts'
 import { JudgeThreads, usualThreads } from '../judge-threads.ts'
 import { encodeFindings } from '../respond/finding.ts'
 import { AgentRegistry } from '../serve/agent-registry.ts'
-import { type Opened, overOpened } from '../serve/opened.ts'
+import { type Opened, openReached, overOpened } from '../serve/opened.ts'
+import type { Running } from '../serve/running.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, type Store } from '../store/store.ts'
 import type { Log } from '../telemetry.ts'
@@ -24,7 +25,7 @@ import {
   settingsOf,
   storeTargetOf,
 } from './bus-options.ts'
-import { type Running, runLongRunning, untilReached } from './long-running.ts'
+import { runLongRunning } from './long-running.ts'
 import type { CommandParts } from './program.ts'
 import { packageVersion } from './version.ts'
 
@@ -56,7 +57,7 @@ export function addWorkerCommand(program: Command, parts: CommandParts): void {
   )
 }
 
-/** Opens a part whenever it is there, and has it closed at the end; undefined if the process was told to end first. */
+/** `openReached`, of this process. */
 type Open = <T extends { close(): Promise<void> }>(
   name: string,
   open: () => Promise<T>,
@@ -73,11 +74,7 @@ async function openParts(
   // Mistakes in the settings before anything is waited for.
   const kafka = kafkaSettings(settings, undefined, log)
   const target = storeTargetOf(settings)
-  const open: Open = async (name, how) => {
-    const one = await untilReached(running, how)
-    if (one !== undefined) opened.closing(name, () => one.close())
-    return one
-  }
+  const open: Open = (name, how) => openReached(running, opened, name, how)
   const registry = await open('agent files', () => AgentRegistry.open([agents], { log }))
   if (registry !== undefined) running.observe(registry)
   const { inFlightBytes, untilIdleSeconds } = settings.worker

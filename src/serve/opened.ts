@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../telemetry.ts'
-import type { Running } from './running.ts'
+import { type Running, untilReached } from './running.ts'
 
 /** A part that hangs does not keep the process. */
 const CLOSE_MILLIS = 10_000
@@ -75,6 +75,22 @@ export async function overOpened(
   over.abort()
   await opened.close()
   if (failure !== undefined) throw failure.error
+}
+
+/**
+ * Opens a part as soon as it can be reached, and has it closed at the end.
+ * @returns undefined if the process was told to end first
+ * @throws what waiting does not mend
+ */
+export async function openReached<T extends { close(): Promise<unknown> }>(
+  running: Running,
+  opened: Opened,
+  name: string,
+  open: () => Promise<T>,
+): Promise<T | undefined> {
+  const part = await untilReached(running, open)
+  if (part !== undefined) opened.closing(name, () => part.close())
+  return part
 }
 
 /** Waits for it, but not for longer. @returns whether it came in time @throws what it throws until then */
