@@ -113,6 +113,17 @@ export const FLOW_COLUMNS = {
   end_reason: 'word',
 } as const satisfies Columns
 
+/** The counters of a flow record. */
+export const FLOW_COUNTERS = [
+  'orig_bytes',
+  'resp_bytes',
+  'missed_bytes',
+  'orig_pkts',
+  'orig_ip_bytes',
+  'resp_pkts',
+  'resp_ip_bytes',
+] as const satisfies (keyof typeof FLOW_COLUMNS)[]
+
 /** Judgements: one row per (flow, side, ruling). `ts` is the flow's, so both tables partition alike. */
 export const JUDGEMENT_COLUMNS = {
   flow_id: 'uuid',

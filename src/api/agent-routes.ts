@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { isoTime } from '../report.ts'
+import type { ApiAgentRow } from '../store/api-queries.ts'
 import { PROBLEMS } from './house-rules.ts'
 import type { AgentsView, ApiParts } from './parts.ts'
 import { AnyHeaders, type Routes, whole } from './shapes.ts'
@@ -63,14 +64,7 @@ export function addAgentRoutes(server: Routes, lane: StoreLane, { agents }: ApiP
   )
 }
 
-interface Deeds {
-  judgements: number
-  out_of_scope: number
-  findings: number
-  seen: number
-}
-
-function shown({ loadedAt, problem, agents }: AgentsView, deeds: ReadonlyMap<string, Deeds>) {
+function shown({ loadedAt, problem, agents }: AgentsView, deeds: ReadonlyMap<string, ApiAgentRow>) {
   return {
     loaded_at: isoTime(loadedAt * 1000),
     problem: problem ?? null,

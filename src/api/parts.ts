@@ -1,6 +1,7 @@
 // What the API is built from: ports that the parts of a process fill. All but the store may be absent, and the routes
 // that need them then say so.
 
+import type { Agent, Scope } from '../identity/agent.ts'
 import type { AlertView, DeadDelivery } from '../respond/alert-view.ts'
 import type { Hub } from '../respond/hub.ts'
 import type { RevocationDesk } from '../respond/revoke-desk.ts'
@@ -47,16 +48,10 @@ export interface AgentsView {
   loadedAt: number
   /** Why the last edit is not used: `agents/invoice.yaml:7:3: …`; undefined if it is. */
   problem?: string
-  agents: readonly {
-    id: string
-    owner: string
-    purpose: string
-    environment: string
-    state: string
-    scopeVersion: string
-    /** Microseconds; a flow that starts at or after it has nothing in scope. */
-    expires: number | null
-  }[]
+  agents: readonly (Pick<Agent, 'id' | 'owner' | 'purpose' | 'environment' | 'state'> & {
+    scopeVersion: Scope['version']
+    expires: Scope['expires']
+  })[]
 }
 
 /** Where nobody judges: whoever does has the agent files. */

@@ -3,6 +3,7 @@
 import type { AlertDetail } from '../api/alert-list.ts'
 import type { AlertShown } from '../api/alert-shape.ts'
 import type { FlowShown } from '../api/flow-shape.ts'
+import { agentName } from '../identity/agent.ts'
 import { printable } from '../wire-text.ts'
 import { endpointText } from './flow-text.ts'
 import { sizeWords } from './progress.ts'
@@ -65,10 +66,9 @@ function levelText(score: number, colours: Colours): string {
   return score >= 50 ? colours.yellow(text('◆', 'medium')) : colours.cyan(text('●', 'low   '))
 }
 
-/** The last part of an id is what a person would say. */
 function whose({ agent, subject, owner }: AlertShown, colours: Colours): string {
   if (agent === '') return colours.yellow(`no agent: ${printable(subject)}`)
-  const name = colours.cyan(printable(/[^/:]+$/.exec(agent)?.[0] ?? agent))
+  const name = colours.cyan(printable(agentName(agent)))
   return owner === '' ? name : `${name} (${printable(owner)})`
 }
 

@@ -1,7 +1,7 @@
 // Records of one flow become one flow again: the two halves of a cloud log's conversation, the repeated reports
 // of an open connection. Memory is bounded: flows that have waited longest are let go first.
 
-import type { FlowColumns } from '../flow.ts'
+import { FLOW_COUNTERS } from '../flow.ts'
 import type { FlowBlock, RowWriter } from './flow-writer.ts'
 
 /** Flows of one generation: how far apart the records of one flow may lie, twice. */
@@ -21,19 +21,7 @@ interface Waiting {
   recNo: number
 }
 
-type CounterName = {
-  [K in keyof FlowColumns]: FlowColumns[K] extends 'count' ? K : never
-}[keyof FlowColumns]
-
-const COUNTERS: readonly CounterName[] = [
-  'orig_bytes',
-  'resp_bytes',
-  'missed_bytes',
-  'orig_pkts',
-  'orig_ip_bytes',
-  'resp_pkts',
-  'resp_ip_bytes',
-]
+type CounterName = (typeof FLOW_COUNTERS)[number]
 
 /** Text whose last set value holds: state, and what was learned of the flow by its end. */
 const LAST_SET = [
@@ -175,7 +163,7 @@ function mergeRecords(records: Waiting[]): Waiting {
 function mergeInto(to: FlowBlock, row: number, from: FlowBlock, at: number): void {
   const a = to.columns
   const b = from.columns
-  for (const name of COUNTERS) {
+  for (const name of FLOW_COUNTERS) {
     const more = b[name][at]!
     if (Number.isNaN(more)) continue
     a[name][row] = Number.isNaN(a[name][row]!) ? more : a[name][row]! + more

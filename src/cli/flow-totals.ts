@@ -1,17 +1,8 @@
 // What records of a live capture add up to: each tells what came since the record before, a person wants the whole.
 
+import { FLOW_COUNTERS } from '../flow.ts'
 import { uidOf } from '../flow-id.ts'
 import type { FlowBlock } from './flow-writer.ts'
-
-const COUNTERS = [
-  'orig_bytes',
-  'resp_bytes',
-  'missed_bytes',
-  'orig_pkts',
-  'orig_ip_bytes',
-  'resp_pkts',
-  'resp_ip_bytes',
-] as const
 
 /** Flows that are remembered; of those that are forgotten the rest is shown without the beginning. */
 const FLOWS_MAX = 262_144
@@ -35,7 +26,7 @@ export class FlowTotals {
     const key = uidOf(c.flow_id, row * 16)
     let sums = this.#flows.get(key)
     if (sums !== undefined)
-      for (const [at, name] of COUNTERS.entries()) {
+      for (const [at, name] of FLOW_COUNTERS.entries()) {
         const before = sums[at]!
         if (Number.isNaN(before)) continue
         const more = c[name][row]!
@@ -47,10 +38,10 @@ export class FlowTotals {
     }
     if (sums === undefined) {
       this.#makeRoom()
-      sums = new Float64Array(COUNTERS.length)
+      sums = new Float64Array(FLOW_COUNTERS.length)
       this.#flows.set(key, sums)
     }
-    for (const [at, name] of COUNTERS.entries()) sums[at] = c[name][row]!
+    for (const [at, name] of FLOW_COUNTERS.entries()) sums[at] = c[name][row]!
   }
 
   #makeRoom(): void {

@@ -6,25 +6,29 @@ import type { Network } from '../address.ts'
 export const BACKENDS = ['pcap', 'dumpcap', 'tcpdump'] as const
 export type Backend = (typeof BACKENDS)[number]
 
-export interface LiveSettings {
-  /** Names of interfaces; the order matters where there are several: it is part of their flow ids. */
-  interfaces: readonly string[]
-  /** All that are captured on together, where others capture on the rest of them; `interfaces` unless said. */
-  among?: readonly string[]
+/** Which packets, and how they come. */
+export interface PacketWish {
   /** A filter as pcap-filter(7) describes; '' for everything. */
   filter: string
   /** Most bytes of a packet that are kept. */
   snaplen: number
   /** How long the kernel may collect packets before it hands them over. */
   bufferMillis: number
+  /** Bytes of packets that the kernel keeps until they are read. */
+  ringBytes: number
   promiscuous: boolean
+}
+
+export interface LiveSettings extends PacketWish {
+  /** Names of interfaces; the order matters where there are several: it is part of their flow ids. */
+  interfaces: readonly string[]
+  /** All that are captured on together, where others capture on the rest of them; `interfaces` unless said. */
+  among?: readonly string[]
   backend: 'auto' | Backend
   /** User that captures where this process is root: a name, or uid:gid; nobody if it is not said. */
   user?: string
   /** A flow that goes on is reported again after so long. */
   activeTimeoutSeconds: number
-  /** Bytes of packets that the kernel keeps until they are read. */
-  ringBytes: number
   /** Bytes of chunks that may wait to be taken, 16 MiB unless it is said; above it no packet is read. */
   queueBytes?: number
   /** Where packets are kept, in a file for each capture process; at most so many bytes of an interface. */

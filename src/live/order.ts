@@ -1,14 +1,16 @@
 // What a capture process is told when it starts, and what it says until it ends.
 
-import { BACKENDS, type Backend, LIVE_ERRORS, type LiveErrorKind } from './live-event.ts'
+import {
+  BACKENDS,
+  type Backend,
+  LIVE_ERRORS,
+  type LiveErrorKind,
+  type PacketWish,
+} from './live-event.ts'
 
 /** The first words to a capture process. */
-export interface CaptureOrder {
+export interface CaptureOrder extends PacketWish {
   interface: string
-  filter: string
-  snaplen: number
-  bufferMillis: number
-  promiscuous: boolean
   /** To be tried in this order. */
   backends: readonly Backend[]
   /** Where the programs are, if not where systems put them. */
@@ -18,7 +20,6 @@ export interface CaptureOrder {
   verifyChecksums: boolean
   /** Microseconds. */
   activeTimeout: number
-  ringBytes: number
   /** Bytes that the parent has not taken; with more, no packet is read. */
   queueBytes: number
   /** A file is open at `WRITE_FD`, for so many bytes of packets. */

@@ -1,16 +1,11 @@
 // What a backend is to the capture process: it opens an interface and hands over what a capture file would hold, from
 // its header on, so that one reader serves all of them.
 
-import type { Backend } from './live-event.ts'
+import type { Backend, PacketWish } from './live-event.ts'
 import type { CaptureCounts, FailureKind } from './order.ts'
 
-export interface TapWish {
+export interface TapWish extends PacketWish {
   interface: string
-  filter: string
-  snaplen: number
-  bufferMillis: number
-  ringBytes: number
-  promiscuous: boolean
 }
 
 export interface TapSink {

@@ -2,6 +2,7 @@
 // itself was unsure it says so (`^` in history, states of a connection whose beginning it did not see).
 
 import type { ChunkWriter } from '../chunk.ts'
+import { FLOW_COUNTERS } from '../flow.ts'
 import { contextHash, type FlowKey, flowId, flowIdOfUid } from '../flow-id.ts'
 import type { LogReport } from './log-report.ts'
 import { type FlowRow, FlowRows } from './rows.ts'
@@ -10,7 +11,7 @@ import { ColumnCodes, WordColumn } from './tokens.ts'
 import type { ZeekJoins } from './zeek-joins.ts'
 import { protocolNumber } from './zeek-protocols.ts'
 import type { RowResult, ZeekConsumer, ZeekRow } from './zeek-rows.ts'
-import { type RunningTotals, TOTALS } from './zeek-running.ts'
+import type { RunningTotals } from './zeek-running.ts'
 import { isRunning, zeekStreamOfRows } from './zeek-streams.ts'
 
 const FIELDS = [
@@ -68,7 +69,7 @@ const F = {
 } as const
 
 /** The counters of a row, in the order of RunningTotals. */
-const COUNTER_FIELDS = TOTALS.map(fieldNumber)
+const COUNTER_FIELDS = FLOW_COUNTERS.map(fieldNumber)
 
 const NEEDED = ['ts', 'id.orig_h', 'id.orig_p', 'id.resp_h', 'id.resp_p', 'proto'] as const
 
@@ -88,7 +89,7 @@ export class ZeekConn implements ZeekConsumer {
   readonly #histories: WordColumn
   readonly #handshakes = new ColumnCodes(HANDSHAKE_OF)
   readonly #ends = new Uint8Array(32)
-  readonly #counters = new Float64Array(TOTALS.length)
+  readonly #counters = new Float64Array(FLOW_COUNTERS.length)
   readonly #key: FlowKey
   #anomalies: string[] = []
 
@@ -200,7 +201,7 @@ export class ZeekConn implements ZeekConsumer {
       let value = Number.NaN
       if (start >= 0) {
         value = countOf(bytes, start, ends[COUNTER_FIELDS[i]!]!)
-        if (value === BAD) return TOTALS[i]
+        if (value === BAD) return FLOW_COUNTERS[i]
         if (value === TOO_LARGE) {
           value = Number.NaN
           large = true

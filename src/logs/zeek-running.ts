@@ -1,18 +1,10 @@
 // Running totals of connections that had not ended (open_conn, conn_long) as deltas: a flow record tells what
 // happened since the record before it, so that the records of a flow add up.
 
-/** The counters of a row, in the order in which they are passed. */
-export const TOTALS = [
-  'orig_bytes',
-  'resp_bytes',
-  'missed_bytes',
-  'orig_pkts',
-  'orig_ip_bytes',
-  'resp_pkts',
-  'resp_ip_bytes',
-] as const
+import { FLOW_COUNTERS } from '../flow.ts'
 
-const COUNT = TOTALS.length
+/** The counters of a row are passed in the order of FLOW_COUNTERS. */
+const COUNT = FLOW_COUNTERS.length
 
 /** Connections that are remembered before the oldest is given up. */
 export const RUNNING_MAX = 1 << 19

@@ -12,6 +12,7 @@ import {
   deadView,
   type EndpointView,
 } from './alert-view.ts'
+import { Ending } from './ending.ts'
 import { Endpoint } from './endpoint.ts'
 import { ENDPOINT_LIMITS, type EndpointLimits } from './endpoint-limits.ts'
 import type { FindingEvent } from './finding.ts'
@@ -63,8 +64,7 @@ export class RespondError extends Error {
 }
 
 export class Responder implements Observed {
-  /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
-  readonly ended: Promise<void>
+  readonly #ending = new Ending()
   readonly #parts: ResponderParts
   readonly #outbox: Outbox
   readonly #now: () => number
@@ -75,8 +75,6 @@ export class Responder implements Observed {
   #deadDropped = 0
   #closing = false
   #fault: unknown
-  #resolveEnd: () => void = () => {}
-  #rejectEnd: (error: unknown) => void = () => {}
 
   /** @throws BusError `in_use` if another process has the directory · BusFault if the disk fails */
   static async open(settings: RespondSettings, parts: ResponderParts): Promise<Responder> {
@@ -91,12 +89,11 @@ export class Responder implements Observed {
     this.#parts = parts
     this.#outbox = outbox
     this.#now = parts.now ?? Date.now
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolveEnd = resolve
-      this.#rejectEnd = reject
-    })
-    // Whoever waits for it hears of it; where nobody does, the next `take` says it.
-    this.ended.catch(() => {})
+  }
+
+  /** See Ending. */
+  get ended(): Promise<void> {
+    return this.#ending.over
   }
 
   /**
@@ -295,7 +292,7 @@ export class Responder implements Observed {
   readonly #fail = (error: unknown): void => {
     if (this.#fault !== undefined || this.#closing) return
     this.#fault = error
-    this.#rejectEnd(error)
+    this.#ending.failed(error)
     if (!(error instanceof BusFault)) this.#parts.log('error', 'responding failed', { err: error })
   }
 
@@ -336,7 +333,7 @@ export class Responder implements Observed {
     this.#closing = true
     await Promise.all([...this.#endpoints.values()].map((endpoint) => endpoint.close()))
     await this.#outbox.close()
-    this.#resolveEnd()
+    this.#ending.closed()
   }
 }
 

@@ -5,6 +5,7 @@ import { BusFault } from '../bus/bus.ts'
 import type { Readiness } from '../telemetry.ts'
 import type { AuditHead } from './audit-chain.ts'
 import { AUDIT_FILLS, AuditBroken, type AuditLimits, AuditLog, AuditWaits } from './audit-log.ts'
+import { Ending } from './ending.ts'
 import type { Hub } from './hub.ts'
 import { actionOf, RevocationBook } from './revoke-book.ts'
 import { RevocationRefused, type RevocationState } from './revoke-desk.ts'
@@ -17,18 +18,15 @@ const CURE =
 
 export class RevocationRecords {
   readonly book: RevocationBook
-  /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
-  readonly ended: Promise<void>
   /** True if the log has come to its very end: nothing more is done, because it could not be written down. */
   exhausted = false
   fault: BusFault | undefined
+  readonly #ending = new Ending()
   readonly #audit: AuditLog
   readonly #hub: Hub
   readonly #now: () => number
   /** The kill switch holds at once, whatever the disk says. */
   #killing = false
-  #resolveEnd: () => void = () => {}
-  #rejectEnd: (error: unknown) => void = () => {}
 
   /** @throws AuditBroken · AuditWaits · whatever the disk says */
   static async open(
@@ -47,12 +45,11 @@ export class RevocationRecords {
     this.#audit = audit
     this.#hub = hub
     this.#now = now
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolveEnd = resolve
-      this.#rejectEnd = reject
-    })
-    // Whoever waits for it hears of it; where nobody does, the next step says it.
-    this.ended.catch(() => {})
+  }
+
+  /** See Ending. */
+  get ended(): Promise<void> {
+    return this.#ending.over
   }
 
   get head(): AuditHead {
@@ -115,7 +112,7 @@ export class RevocationRecords {
       if (error instanceof AuditBroken) this.exhausted = true
       if (error instanceof BusFault && this.fault === undefined) {
         this.fault = error
-        this.#rejectEnd(error)
+        this.#ending.failed(error)
       }
       throw error
     }
@@ -144,7 +141,7 @@ export class RevocationRecords {
 
   async close(): Promise<void> {
     await this.#audit.close()
-    this.#resolveEnd()
+    this.#ending.closed()
   }
 }
 

@@ -103,7 +103,7 @@ export class Revoking implements RevocationDesk, Observed {
     return this.#records.head
   }
 
-  /** Rejects when the disk failed: the process must end with 70. Resolves when it is closed. */
+  /** See Ending. */
   get ended(): Promise<void> {
     return this.#records.ended
   }

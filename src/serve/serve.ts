@@ -95,7 +95,8 @@ async function makeReady(running: Running, parts: ServeParts, tools: Tools): Pro
   return { directory, registry, response, store, target }
 }
 
-interface Ready {
+/** What findings and questions need. */
+export interface Ready {
   directory: DataDirectory
   registry: AgentRegistry
   response: Response
@@ -119,8 +120,7 @@ async function work(
   )
   opened.closing('spool', () => spool.close())
   const source = new SpoolSource(spool)
-  const embedded = ready.target.kind !== 'server'
-  const worker = await startWorker({ ...ready, embedded, source, running, parts, opened })
+  const worker = await startWorker({ ...ready, source, running, parts, opened })
   worker.done.catch(fail)
   const shipper = new Shipper(id, spool, () => source.untilBelow(AHEAD_BYTES, signal))
   observe(new SpoolStatus(spool, shipper, source))

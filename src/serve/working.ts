@@ -4,22 +4,13 @@ import type { ChunkHeader } from '../chunk-header.ts'
 import { JudgeThreads, usualThreads } from '../judge-threads.ts'
 import { StreamLosses } from '../work/stream-losses.ts'
 import { runWorker, WORKER_LIMITS } from '../work/worker.ts'
-import type { AgentRegistry } from './agent-registry.ts'
-import type { DataDirectory } from './data-directory.ts'
 import { DeadJournal } from './dead-journal.ts'
-import type { LateStore } from './late-store.ts'
 import type { Opened } from './opened.ts'
-import type { Response } from './response.ts'
 import type { Running } from './running.ts'
-import type { ServeParts } from './serve.ts'
+import type { Ready, ServeParts } from './serve.ts'
 import type { SpoolSource } from './spool-source.ts'
 
-export interface WorkingParts {
-  directory: DataDirectory
-  registry: AgentRegistry
-  response: Response
-  store: LateStore
-  embedded: boolean
+export interface WorkingParts extends Ready {
   source: SpoolSource
   running: Running
   /** Threads and dead letters are closed with it. */
@@ -47,7 +38,7 @@ const DRAIN_MILLIS = 5000
 
 /** Starts threads and the worker's loop. @throws BusError, BusFault of the dead letters */
 export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
-  const { directory, registry, response, store, embedded, source, running, opened, parts } = given
+  const { directory, registry, response, store, target, source, running, opened, parts } = given
   const { log, observe } = running
   const losses = new StreamLosses(log)
   const dead = await DeadJournal.open(directory.paths.dead, { log, tell: losses.tell })
@@ -74,7 +65,7 @@ export async function startWorker(given: WorkingParts): Promise<ServeWorker> {
       inFlightBytes: IN_FLIGHT_BYTES,
       drainMillis: DRAIN_MILLIS,
       // An embedded engine ends with its process.
-      ...(embedded ? { recutMillis: 0 } : {}),
+      ...(target.kind === 'server' ? {} : { recutMillis: 0 }),
     },
     version: parts.version,
     log,

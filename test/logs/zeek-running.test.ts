@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { RunningTotals, TOTALS } from '../../src/logs/zeek-running.ts'
+import { FLOW_COUNTERS } from '../../src/flow.ts'
+import { RunningTotals } from '../../src/logs/zeek-running.ts'
 import { readLog } from './read-log.ts'
 import { CONN_ROW, zeekJson, zeekTsv } from './zeek-writer.ts'
 
-const totals = (n: number) => new Float64Array(TOTALS.length).fill(n)
+const totals = (n: number) => new Float64Array(FLOW_COUNTERS.length).fill(n)
 
 describe('running totals', () => {
   const rows = [
@@ -42,7 +43,7 @@ describe('running totals', () => {
 
 test('an unset total stays unset and counts for nothing; a smaller one is told', () => {
   const running = new RunningTotals()
-  const unset = new Float64Array(TOTALS.length).fill(Number.NaN)
+  const unset = new Float64Array(FLOW_COUNTERS.length).fill(Number.NaN)
   expect(running.deltas('C', unset)).toBe(0)
   const later = totals(7)
   expect(running.deltas('C', later)).toBe(1)
@@ -50,7 +51,7 @@ test('an unset total stays unset and counts for nothing; a smaller one is told',
   const less = totals(3)
   expect(running.deltas('C', less)).toBe(2)
   expect([...less]).toEqual([...totals(0)])
-  expect(running.wentBack).toBe(TOTALS.length)
+  expect(running.wentBack).toBe(FLOW_COUNTERS.length)
 })
 
 test('the oldest connection is forgotten when there are too many', () => {
