@@ -50,11 +50,6 @@ export class KafkaTail {
     this.#tell = tell
   }
 
-  /** False while no broker answers. */
-  get reached(): boolean {
-    return !this.#unreachable
-  }
-
   /**
    * Hands out what comes, each partition in order, until the signal aborts. A broker that is gone is waited for.
    * @throws BusError `refused`: what waiting does not mend

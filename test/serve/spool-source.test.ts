@@ -56,6 +56,25 @@ test('a commit waits until the ledger knows on disk what leaves the spool', asyn
   await source.close()
 })
 
+test('nothing leaves the spool before the ledger has it', async () => {
+  let durable = () => {}
+  const written = new Promise<void>((resolve) => {
+    durable = resolve
+  })
+  const ledger = { durable: () => written }
+  const source = new SpoolSource({ source: () => spool.source(), ledger })
+  const claim = await claimOf(source)
+  for (const chunk of numberedChunks(ORIGIN, 3)) await spool.append(chunk)
+  for (let i = 0; i < 3; i++) await claim.next(1000)
+  const committing = claim.commit(3n)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect([source.committed, source.lag()[0]?.committed]).toEqual([0n, 0n])
+  durable()
+  await committing
+  expect([source.committed, source.lag()[0]?.committed]).toEqual([3n, 3n])
+  await source.close()
+})
+
 test('whoever reads files waits while enough is before the worker; what is prompt passes by', async () => {
   const source = new SpoolSource(spool)
   const claim = await claimOf(source)
