@@ -104,6 +104,11 @@ export async function answer(
     { ...settings.api, listen, name, version, directory: directory.paths.root },
     parts,
   )
-  await directory.note({ address: api.address, pid: process.pid, started: Date.now(), version })
+  try {
+    await directory.note({ address: api.address, pid: process.pid, started: Date.now(), version })
+  } catch (error) {
+    await api.close()
+    throw error
+  }
   return api
 }
