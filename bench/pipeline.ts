@@ -299,6 +299,8 @@ async function compare(broker: Broker): Promise<void> {
 }
 
 async function busBytes(broker: Broker, before: number): Promise<void> {
+  // Of the bare loop alone nothing is measured here: it sends prepared bytes.
+  if (sent === 0) return
   const disk = (broker.diskBytes(CHUNK_STREAM) - before) / sent
   const json = await jsonBytes(LOG)
   say(
