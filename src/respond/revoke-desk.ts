@@ -1,6 +1,8 @@
 // Revocations as people decide about them: what there is to see, and who may say yes or no. Whoever carries them out
 // fills this port; the API and the command line are its callers.
 
+import type { RevocationMode } from './revoke-settings.ts'
+
 export type RevocationState =
   | 'observed'
   | 'waiting'
@@ -19,7 +21,7 @@ export interface RevocationView {
   agent: string
   alertId: string
   state: RevocationState
-  mode: 'observe' | 'approve' | 'auto'
+  mode: RevocationMode
   /** One sentence: what is asked for and why. */
   sentence: string
   askedAt: number

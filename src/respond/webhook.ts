@@ -7,6 +7,7 @@ import { contentUuid, formatUuid } from '../hash.ts'
 import { printable } from '../wire-text.ts'
 import type { Notifier, Outcome, Outgoing } from './notifier.ts'
 import { retryAfter } from './retry.ts'
+import type { RevocationRequest } from './revoke-desk.ts'
 import { type TargetGuard, TargetRefused } from './target-guard.ts'
 
 /** Of an answer so much is read, so that the connection can be used again; the rest is cut off. */
@@ -38,7 +39,7 @@ export function shownTarget(url: string): string {
 /** A request that is signed, and nothing of whose answer but the status is looked at. */
 export interface SignedRequest {
   url: string
-  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  method: RevocationRequest['method']
   /** Beside those that say who sends; names in lower case. */
   headers: Readonly<Record<string, string>>
   message: Outgoing
