@@ -157,7 +157,7 @@ describe.skipIf(!available)('kafkajs', () => {
     const { staleBatches } = source.restarts
     await held.late!()
     held.restore()
-    expect(source.restarts.staleBatches).toBe(staleBatches + 1)
+    expect(source.restarts.staleBatches).toBeGreaterThan(staleBatches)
     await sink.send({ key: 'k/0', bytes: Buffer.from('d') })
     expect(bodiesOf(await take(again, 1, 5000))).toEqual(['d'])
     await source.close()
