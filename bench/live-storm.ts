@@ -1,6 +1,6 @@
-// A storm: 10,000 flows that are out of scope, each to a destination of its own, within a minute. What counts: every
-// one is an alert that is stored, told to the live stream's listeners or to be had from the API, and brought by a
-// webhook; messages are few; memory is bounded; the API answers meanwhile.
+// Storms: 10,000 flows that are out of scope, each to a destination of its own, within a minute, one minute after the
+// other. What counts: every one is an alert that is stored, told to the live stream's listeners or to be had from the
+// API, and brought by a webhook; messages are few; memory levels off; the API answers meanwhile.
 
 import type { Deployment } from './live-deployment.ts'
 import type { LiveNet } from './live-net.ts'
@@ -12,12 +12,14 @@ import { pause } from './pipeline-stage.ts'
 const FLOWS = 10_000
 const SECONDS = 60
 const TAIL_MILLIS = 60_000
+const REST_MILLIS = 30_000
 
 export async function storm(
   net: LiveNet,
   secret: string,
   start: (webhookPort: number) => Promise<Deployment>,
   say: (text: string) => void,
+  minutes: number,
 ): Promise<void> {
   const open: MeasuredProcess[] = []
   let deployment: Deployment | undefined
@@ -28,9 +30,13 @@ export async function storm(
     const stream = await startStream(deployment)
     open.push(stream.process)
     const watch = new Watch(deployment)
-    const asked = await ask(net, {
-      ...{ rate: FLOWS / SECONDS, count: FLOWS, kinds: 'tls,http', prefix: 'storm', skip: 0 },
-    })
+    const asked: Awaited<ReturnType<typeof ask>> = []
+    for (let minute = 1; minute <= minutes; minute++) {
+      const rate = FLOWS / SECONDS
+      const plan = { rate, count: FLOWS, kinds: 'tls,http', prefix: `storm${minute}x`, skip: 0 }
+      asked.push(...(await ask(net, plan)))
+      say(`after minute ${minute}: ${watch.memoryWords()}`)
+    }
     const brought = () => new Set(receiver.heard.map(({ alert }) => alert))
     const end = Date.now() + TAIL_MILLIS
     while (brought().size < asked.length && Date.now() < end) await pause()
@@ -38,6 +44,9 @@ export async function storm(
     const tail = after()
     while ((await deployment.waiting()) > 0 && Date.now() < end) await pause()
     const stored = after()
+    // What was held for the storm alone is let go.
+    await pause(REST_MILLIS)
+    say(`${REST_MILLIS / 1000} s later: ${watch.memoryWords()}`)
     await watch.stop()
     const dropped = await deployment.dropped()
     await deployment.stop()
@@ -73,6 +82,7 @@ class Watch {
   /** Chunks that are not stored yet. */
   readonly #waiting: number[] = []
   #refused = 0
+  #held = 0
   #over = false
   readonly #running: Promise<void>
 
@@ -86,6 +96,7 @@ class Watch {
     while (!this.#over) {
       const all = [...this.#deployment.usage().values()]
       this.#memory.push(all.reduce((sum, { rss }) => sum + rss, 0) / 2 ** 20)
+      this.#held = await this.#deployment.metric('bailiwick_alerts_held')
       this.#waiting.push(await this.#deployment.waiting())
       const from = performance.now()
       const answer = await fetch(`${address}/api/v1/alerts?limit=100`, {
@@ -101,6 +112,13 @@ class Watch {
   async stop(): Promise<void> {
     this.#over = true
     await this.#running
+  }
+
+  /** Of the last 20 looks, and how many alerts are remembered. */
+  memoryWords(): string {
+    const last = this.#memory.slice(-20)
+    const mean = last.reduce((sum, one) => sum + one, 0) / last.length
+    return `${mean.toFixed(0)} MiB, ${this.#held} alerts remembered`
   }
 
   words(): string[] {

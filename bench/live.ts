@@ -5,7 +5,8 @@
 // deciding packet, as the store has it; everybody who hears of the alert reads the same clock of the same machine.
 //
 //   npm run bench:live -- [--through serve|kafka] [--connections 1000] [--rate 20] [--packets 20000] [--runs 3]
-//   npm run bench:live -- --storm      10,000 out-of-scope flows within a minute: what is lost, and what it takes
+//   npm run bench:live -- --storm      10,000 out-of-scope flows within a minute: what is lost, and what it takes;
+//                                      --minutes 4: one such minute after the other
 //   npm run bench:live -- --idle       what `serve --live` uses while nothing happens; --scrape 15 reads its metrics so often
 //   unshare -n sh -c 'ip link set lo up && npm run bench:live -- --idle --on lo'       the same where no packet passes at all
 //
@@ -34,6 +35,7 @@ const { values: options } = parseArgs({
     partitions: { type: 'string', default: '4' },
     json: { type: 'string' },
     storm: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '1' },
     idle: { type: 'boolean', default: false },
     scrape: { type: 'string', default: '0' },
     on: { type: 'string' },
@@ -183,6 +185,7 @@ try {
       WEBHOOK_SECRET,
       (port) => start({ ...parts, config: writeSettings(port) }),
       say,
+      Number(options.minutes),
     )
   else await measure(net, parts)
 } finally {

@@ -21,6 +21,8 @@ const problem = byId('decide-problem', HTMLElement)
 
 const SHOWN_MAX = 100
 
+const order = ({ deadline, asked_at, id }: Revocation) => `${deadline ?? asked_at} ${id}`
+
 export class Decisions {
   readonly #onDecided: (revocation: Revocation) => void
   readonly #waiting = new Map<string, Revocation>()
@@ -63,7 +65,9 @@ export class Decisions {
   #draw(): void {
     section.hidden = this.#waiting.size === 0
     counted.replaceChildren(String(this.#waiting.size))
-    const rows = [...this.#waiting.values()].slice(0, SHOWN_MAX).map((revocation) => {
+    // Whose time is over first stands first, however it came here.
+    const sorted = [...this.#waiting.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1))
+    const rows = sorted.slice(0, SHOWN_MAX).map((revocation) => {
       const { id, agent, sentence, asked_at, deadline } = revocation
       const until = deadline === null ? '' : `, until ${localTime(deadline).clock}`
       const button = (verb: string, words: string, kind: string) => {

@@ -102,6 +102,7 @@ function paint(): void {
   for (const { event, data } of messages)
     if (event === 'alert') alerts.set((data.alert as Alert).id, data.alert as Alert)
   if (alerts.size > 0) board.take([...alerts.values()], true)
+  if (messages.some(({ event }) => event !== 'alert')) watch.moved()
   for (const { event, data } of messages)
     if (event === 'delivery') {
       const delivery = data.delivery as Delivery & { alerts: string[] }

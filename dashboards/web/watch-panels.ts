@@ -28,7 +28,11 @@ export function healthPanel(ready: Ready | undefined, stream: string): Node[] {
 
 export function coveragePanel(coverage: readonly Coverage[]): Node[] {
   if (coverage.length === 0)
-    return [fine(`No sensor told of anything in the last ${COVERAGE_MINUTES} minutes.`)]
+    return [
+      fine(
+        `No sensor told of anything in the last ${COVERAGE_MINUTES} minutes. One that captures tells once a minute, so the first minute of a server looks like this, too.`,
+      ),
+    ]
   const sorted = [...coverage].sort((a, b) => Number(b.loss) - Number(a.loss))
   return [
     table(
@@ -83,6 +87,11 @@ const WEBHOOK_TONES: Readonly<Record<string, [mark: string, tone: string]>> = {
   disabled: ['✕', 'bad'],
 }
 
+/** Takes what is sent, as far as is known, but not the last of it. */
+export function fails({ state, queued, last_error }: Webhook): boolean {
+  return state === 'working' && queued > 0 && last_error !== null
+}
+
 export function webhooksPanel(
   webhooks: readonly Webhook[],
   dead: readonly DeadDelivery[],
@@ -96,7 +105,7 @@ export function webhooksPanel(
       return [
         one.name,
         one.target,
-        chip(tone, mark, one.state),
+        fails(one) ? chip('bad', '✕', 'fails') : chip(tone, mark, one.state),
         one.queued.toLocaleString('en'),
         one.delivered.toLocaleString('en'),
         one.last_delivered_at === null ? '' : clock(one.last_delivered_at),

@@ -16,6 +16,7 @@ import {
 import {
   agentsPanel,
   coveragePanel,
+  fails,
   healthPanel,
   revocationsPanel,
   webhooksPanel,
@@ -27,6 +28,8 @@ const ASK_MILLIS = 15_000
 const ASK_HIDDEN_MILLIS = 60_000
 /** What the store has to reckon is asked every fourth time only. */
 const SELDOM = 4
+/** After something happened the parts that tell of it are asked again, so soon. */
+const SOON_MILLIS = 2000
 type Tone = 'good' | 'calm' | 'warn' | 'bad'
 /** What a part says in the line. */
 type Said = readonly [tone: Tone, words: string]
@@ -36,6 +39,8 @@ const MARKS: Readonly<Record<Tone, string>> = { good: '✓', calm: '·', warn: '
 interface Part {
   name: string
   seldom?: true
+  /** Nothing was told yet: it is asked for each time. */
+  unheard?: boolean
   /** Asks, and says in a few words; what it heard is kept for the panel. */
   look: () => Promise<Said>
   panel: () => Node[]
@@ -50,6 +55,7 @@ export class Watch {
   readonly #onRevocations: (revocations: Revocations) => void
   #open: Part | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
+  #soon: ReturnType<typeof setTimeout> | undefined
   /** Counts sessions: an answer to a question of one before is nobody's. */
   #session = 0
   #round = 0
@@ -85,7 +91,9 @@ export class Watch {
   stop(): void {
     this.#session++
     clearTimeout(this.#timer)
+    clearTimeout(this.#soon)
     this.#timer = undefined
+    this.#soon = undefined
     this.#stream = ''
     if (this.#open !== undefined) this.#toggle(this.#open)
     for (const part of this.#parts) this.#show(part, ['calm', 'asked…'])
@@ -97,12 +105,21 @@ export class Watch {
     this.#ask()
   }
 
+  /** Something was sent or decided: what the line says of it is old. */
+  moved(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined
+      for (const part of this.#parts)
+        if (part.seldom === undefined) void this.#look(part, this.#session)
+    }, SOON_MILLIS)
+  }
+
   #ask(): void {
     clearTimeout(this.#timer)
     const session = this.#session
     const all = document.hidden || this.#round++ % SELDOM === 0
     for (const part of this.#parts)
-      if (all || part.seldom === undefined) void this.#look(part, session)
+      if (all || part.seldom === undefined || part.unheard === true) void this.#look(part, session)
     const pause = document.hidden ? ASK_HIDDEN_MILLIS : ASK_MILLIS
     this.#timer = setTimeout(() => this.#ask(), pause)
   }
@@ -164,24 +181,26 @@ export class Watch {
       revocations?: Revocations
     } = {}
     const again = () => this.refresh()
+    const seen: Part = {
+      name: 'Seen',
+      seldom: true,
+      look: async () => {
+        const from = new Date(Date.now() - COVERAGE_MINUTES * 60_000).toISOString()
+        const { coverage } = await ask<{ coverage: Coverage[] }>(
+          `coverage?from=${encodeURIComponent(from)}`,
+        )
+        seen.unheard = coverage.length === 0
+        return coverageSaid((heard.coverage = coverage))
+      },
+      panel: () => coveragePanel(heard.coverage ?? []),
+    }
     return [
       {
         name: 'Server',
         look: async () => healthSaid((heard.ready = await askReady()), this.#stream),
         panel: () => healthPanel(heard.ready, this.#stream),
       },
-      {
-        name: 'Seen',
-        seldom: true,
-        look: async () => {
-          const from = new Date(Date.now() - COVERAGE_MINUTES * 60_000).toISOString()
-          const { coverage } = await ask<{ coverage: Coverage[] }>(
-            `coverage?from=${encodeURIComponent(from)}`,
-          )
-          return coverageSaid((heard.coverage = coverage))
-        },
-        panel: () => coveragePanel(heard.coverage ?? []),
-      },
+      seen,
       {
         name: 'Agents',
         seldom: true,
@@ -221,7 +240,7 @@ function healthSaid({ ready, reason, warning }: Ready, stream: string): Said {
 
 function coverageSaid(coverage: readonly Coverage[]): Said {
   const lost = coverage.filter(({ loss }) => loss)
-  if (coverage.length === 0) return ['warn', `nothing in the last ${COVERAGE_MINUTES} min`]
+  if (coverage.length === 0) return ['warn', `nothing told in ${COVERAGE_MINUTES} min`]
   if (lost.length === 0) return ['good', `nothing lost in ${COVERAGE_MINUTES} min`]
   const dropped = lost
     .filter(({ metric }) => /dropped$|_drops$/.test(metric))
@@ -245,6 +264,8 @@ function webhooksSaid(webhooks: readonly Webhook[]): Said {
   const bad = webhooks.find(({ state }) => state === 'held' || state === 'disabled')
   if (bad !== undefined) return ['bad', `${bad.name} ${bad.state}, ${queued} wait`]
   if (dead > 0) return ['bad', `${dead} not delivered`]
+  const failing = webhooks.find(fails)
+  if (failing !== undefined) return ['bad', `${failing.name} fails, ${queued} wait`]
   return ['good', queued === 0 ? 'all delivered' : `${queued} wait`]
 }
 

@@ -163,7 +163,8 @@ function causeOf(
     // Without a command the help was printed: that is the cure.
     if (error.code === 'commander.help') return { code: 2, words: 'no command given' }
     const words = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-    const command = program.commands.find((one) => args.includes(one.name()))
+    // The first that is one: later words are values, and may be called as one is.
+    const [command] = args.flatMap((arg) => program.commands.filter((one) => one.name() === arg))
     const where = command === undefined ? 'bailiwick' : `bailiwick ${command.name()}`
     return { code: 2, words: `${words} (see ${where} --help)` }
   }

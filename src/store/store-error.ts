@@ -154,7 +154,7 @@ export function storeError(error: unknown, address: string, doing: string): Stor
     )
   if (code === NOT_ENOUGH_SPACE || code === 'ENOSPC')
     return new StoreError(
-      `the disk of the store at ${address} is full: free some space and run again`,
+      `the disk of the store at ${address} is full: free some space`,
       options,
     )
   if (typeof code !== 'number') return new StoreError(`${doing}: ${words}`, options)

@@ -43,6 +43,7 @@ describe('wrong usage', () => {
     [['flws'], "unknown command 'flws' (Did you mean flows?)"],
     [['flows'], 'nothing to read: give a file, a directory, -, or --live INTERFACE'],
     [['flows', 'x', '--formt', 'csv'], "unknown option '--formt' (Did you mean --format?)"],
+    [['doctor', '--agents', 'agents'], "unknown option '--agents' (see bailiwick doctor --help)"],
     [['flows', 'x', '--format', 'xml'], 'Allowed choices are ndjson, csv, zeek'],
     [['flows', 'x', '--local-nets', '10.0.0.0/8,ten'], '--local-nets: ten is no network; write'],
     [['flows', 'x', '--sensor-id', 'a b'], '--sensor-id a b: use up to 63 letters'],

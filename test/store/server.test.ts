@@ -226,7 +226,7 @@ describe('an insert that fails', () => {
     const slice = sliceOf('full')
     await front.tell('fail 243 1 1')
     await expect(store.insertSlice(slice)).rejects.toThrow(
-      `the disk of the store at ${address()} is full: free some space and run again`,
+      `the disk of the store at ${address()} is full: free some space`,
     )
     expect((await store.completed([slice.id])).get(slice.id)?.complete).toBe(false)
     await store.insertSlice(slice)
