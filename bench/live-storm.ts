@@ -11,7 +11,8 @@ import { pause } from './pipeline-stage.ts'
 
 const FLOWS = 10_000
 const SECONDS = 60
-const TAIL_MILLIS = 60_000
+/** Where others need the processors, too, the store comes long after. */
+const TAIL_MILLIS = 600_000
 const REST_MILLIS = 30_000
 
 export async function storm(
