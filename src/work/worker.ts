@@ -1,6 +1,7 @@
 // The worker: chunks from a stream into the store, each once. It holds claims on partitions, works on each of them
 // side by side, and ends in good order. The same loop serves the journal and Kafka.
 
+import { setMaxListeners } from 'node:events'
 import type { Claim, Sink, Source } from '../bus/bus.ts'
 import type { ChunkHeader } from '../chunk-header.ts'
 import { failpoint } from '../failpoint.ts'
@@ -119,6 +120,8 @@ class Worker {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
+    // As many listen to it as there are partitions, which are as many as somebody made.
+    setMaxListeners(0, this.#draining.signal)
     const { clock, log, store, threads, scopes, prompt } = parts
     this.#patience = new Patience({
       clock,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Source } from '../../src/bus/bus.ts'
 import { JudgeThreads } from '../../src/judge-threads.ts'
 import type { Snapshot } from '../../src/snapshot.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
@@ -197,4 +198,31 @@ test('when most of what comes is bad, it says so, and goes on slowly', async () 
   expect(progress.dead.get('garbage')).toBeGreaterThan(50)
   expect((await streams.letters()).length).toBe(progress.dead.get('garbage'))
   await streams.close()
+})
+
+test('of many partitions nothing warns that listeners are left', async () => {
+  const many = await Promise.all(Array.from({ length: 16 }, () => Streams.open()))
+  const sources = many.map(({ chunks }) => chunks.source())
+  const source: Source = {
+    counters: sources[0]!.counters,
+    lag: () => sources.flatMap((one) => one.lag()),
+    close: async () => void (await Promise.all(sources.map((one) => one.close()))),
+    async *claims() {
+      const claims = sources.map((one) => one.claims()[Symbol.asyncIterator]())
+      for (const one of claims) {
+        const { value } = await one.next()
+        if (value !== undefined) yield value
+      }
+      await Promise.all(claims.map((one) => one.next()))
+    },
+  }
+  const warnings: string[] = []
+  const heard = ({ name }: Error) => void warnings.push(name)
+  process.on('warning', heard)
+  await workUntilIdle({ streams: many[0]!, source, store, threads, snapshot })
+  // Warnings are told in a turn of their own.
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', heard)
+  expect(warnings).toEqual([])
+  await Promise.all(many.map((one) => one.close()))
 })
