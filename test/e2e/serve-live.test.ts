@@ -13,9 +13,10 @@ import { Server } from '../serve/server.ts'
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 })
 
-/** On the loopback, whom nobody else uses. */
-const AGENT_ADDRESS = '127.0.83.1'
-const PEER = '127.0.83.2'
+/** On the loopback, of this process alone: another one that runs this beside it would be seen, too. */
+const NET = `127.${64 + (process.pid % 128)}.${process.pid % 251}`
+const AGENT_ADDRESS = `${NET}.1`
+const PEER = `${NET}.2`
 
 const agentFile = (ports: readonly number[]) => `id: urn:agent:looper
 owner: looper@example.com
@@ -51,7 +52,7 @@ beforeAll(async () => {
   webhooks: [{ name: soc, url: "${receiver.url}" }]
   allow_targets: [127.0.0.0/8]
 live:
-  filter: net 127.0.83.0/24
+  filter: net ${NET}.0/24
 `,
   )
 })
