@@ -29,6 +29,8 @@ export async function ask(server: Queried, sql: string): Promise<Buffer> {
     headers: {
       'X-ClickHouse-User': decodeURIComponent(username),
       'X-ClickHouse-Key': decodeURIComponent(password),
+      // One that is kept is closed by the server while a long answer is compared, and just when the next is asked.
+      Connection: 'close',
     },
     body: sql,
   })
