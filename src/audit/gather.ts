@@ -115,15 +115,14 @@ export async function auditSaid(
   times: { since: number; due: number; floor: string },
 ): Promise<SaidAudit> {
   const { since, due, floor } = times
+  const sequences = await lackingSequences(store, { since, due })
+  const { highest } = sequences
   // Announced is asked first: what is stored meanwhile is more than announced, never less.
-  const sequences = await store.query('audit_sequences', { since, due, limit: SEQUENCES_MAX })
   const hours = await store.query('audit_sensor_hours', { since, due, limit: HOURS_MAX })
   const dead = await store.query('audit_dead_letters', { limit: NOTES_MAX })
   const stream = await store.query('audit_stream', { since, limit: NOTES_MAX })
-  const origins = [...new Set(sequences.map(({ origin }) => origin))]
-  const highest = await highestOf(store, origins)
   const lacking = lackingHours(hours, floor)
-  const findings = sequences.flatMap((row) => {
+  const findings = sequences.rows.flatMap((row) => {
     return judgeSequences(row, {
       highest: highest.get(row.origin) ?? [],
       gaps: stream.filter((note) => note.kind === 'gap' && note.detail === row.origin),
@@ -131,11 +130,22 @@ export async function auditSaid(
     })
   })
   // Of which no whole number is missing, nor on its way.
-  const explained = new Set(origins)
+  const explained = new Set(sequences.rows.map(({ origin }) => origin))
   for (const [origin, { sensor, records, hours: at }] of lacking)
     if (!explained.has(origin)) findings.push(recordsMissing(origin, sensor, records, at))
-  const truncated = sequences.length === SEQUENCES_MAX || hours.length === HOURS_MAX
+  const truncated = sequences.rows.length === SEQUENCES_MAX || hours.length === HOURS_MAX
   return { hours, dead, stream, findings, truncated }
+}
+
+/**
+ * Numbers that are lacking, and the highest that is settled of each lane of their origins. What is lacking is asked again
+ * after that: a number that was stored in between with those behind it would be passed by them, and is not.
+ */
+async function lackingSequences(store: Asked, times: { since: number; due: number }) {
+  const ask = () => store.query('audit_sequences', { ...times, limit: SEQUENCES_MAX })
+  const before = await ask()
+  const highest = await highestOf(store, [...new Set(before.map(({ origin }) => origin))])
+  return { highest, rows: before.length === 0 ? before : await ask() }
 }
 
 /** The highest number that is settled of each lane of some origins; those whose lanes nobody told are left out. */

@@ -8,6 +8,7 @@ import {
   judgeChunk,
   judgeSequences,
 } from '../../src/audit/findings.ts'
+import { type Asked, auditSaid } from '../../src/audit/gather.ts'
 import type { AuditChunkRow, AuditPlaceRow } from '../../src/store/queries.ts'
 
 const MASK = (1n << 64n) - 1n
@@ -187,4 +188,31 @@ describe('sequence numbers', () => {
       { kind: 'chunks_late' },
     ])
   })
+})
+
+describe('what is stored while the auditor asks', () => {
+  /** Ten chunks in two lanes; number 4 is lacking, and is stored with those behind it after the first question. */
+  const store = (everStored: boolean) => {
+    let questions = 0
+    const answers: Record<string, () => object[]> = {
+      audit_sequences: () => {
+        const is = questions++ === 0 || !everStored
+        return is ? [{ origin: 'o', sensor: 's', chunks: 10, due: 10, first: 4, last: 4 }] : []
+      },
+      origin_lanes: () => [{ origin: 'o', lanes: 2 }],
+      origin_watermarks: () => [
+        { origin: 'o', lane: 0, highest: 8 },
+        { origin: 'o', lane: 1, highest: 9 },
+      ],
+    }
+    const query = (name: string) => Promise.resolve(answers[name]?.() ?? [])
+    return { query } as unknown as Asked
+  }
+  const kinds = async (everStored: boolean) => {
+    const times = { since: 0, due: 1, floor: '2026-01-01' }
+    return (await auditSaid(store(everStored), times)).findings.map(({ kind }) => kind)
+  }
+
+  test('is not missing', async () => expect(await kinds(true)).toEqual([]))
+  test('what is not, is', async () => expect(await kinds(false)).toEqual(['chunks_missing']))
 })
