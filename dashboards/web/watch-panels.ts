@@ -64,9 +64,11 @@ export function agentsPanel(heard: Agents | undefined): Node[] {
           ),
           fine('What held before holds on until they are mended.'),
         ]),
-    fine(`Read ${clock(loaded_at)}; what they did in the last day.`),
+    fine(
+      `Read ${clock(loaded_at)}; what they did in the last day. A flow is judged with each of its records: of one that was seen live there are two at least.`,
+    ),
     table(
-      ['Agent', 'Owner', 'State', 'Scope', 'Flows judged', 'Out of scope', 'Last seen'],
+      ['Agent', 'Owner', 'State', 'Scope', 'Judgements', 'Out of scope', 'Last seen'],
       sorted.map((agent) => [
         element('span', { title: agent.id }, shortName(agent.id)),
         agent.owner,

@@ -8,6 +8,7 @@ import { AUDIT_BYTES_MAX, AUDIT_NAME } from '../respond/audit-log.ts'
 import { printable, printableJson } from '../wire-text.ts'
 import { CommandError } from './exit.ts'
 import type { CommandParts } from './program.ts'
+import { count } from './text-table.ts'
 
 const EXAMPLES = `Examples:
   bailiwick audit verify bailiwick-data/audit             exit 1 if a record was changed, taken out or put in
@@ -67,7 +68,7 @@ function verdictText(
 ): string {
   const lines = [
     broken === undefined
-      ? `${head.seq} records hold together`
+      ? `${count(head.seq, 'record')} ${head.seq === 1 ? 'holds' : 'hold'} together`
       : `${name}:${broken.line} ${broken.problem}; the ${head.seq} records before it hold together`,
     `the last of them is ${head.hash}`,
   ]

@@ -62,7 +62,7 @@ export async function runLongRunning(
       const { HealthServer } = await import('../api/health.ts')
       server = await HealthServer.open(settings.listen, name, observed, log)
     }
-    log('info', 'started', { listen: server?.address ?? 'nowhere' })
+    log('info', 'started', server === undefined ? {} : { listen: server.address })
     const onAbort = () => log('info', 'told to end: finishing what was begun')
     parts.signal.addEventListener('abort', onAbort, { once: true })
     await endOf(work(running), parts.signal)

@@ -102,16 +102,18 @@ async function openConsumer(
   })
   if (dead === undefined) return undefined
   const { sessionTimeoutMillis } = settings.kafka
-  const source = await openReached(running, opened, 'source', () =>
-    KafkaSource.open(
+  let partitions = 0
+  const source = await openReached(running, opened, 'source', async () => {
+    partitions = await checkTopic(kafka, ALERT_STREAM)
+    return await KafkaSource.open(
       {
         ...kafka,
         ...{ topic: ALERT_STREAM, groupId: settings.respond.group },
         ...{ inFlightBytes: IN_FLIGHT_BYTES, sessionTimeoutMillis },
       },
       losses.tell,
-    ),
-  )
+    )
+  })
   if (source === undefined) return undefined
-  return new AlertConsumer({ source, dead, take, log, version, signal })
+  return new AlertConsumer({ source, partitions, dead, take, log, version, signal })
 }

@@ -1,7 +1,8 @@
 // `bailiwick sensor`: reads captures and logs, and sends what it finds to Kafka by way of a spool on disk.
 
 import type { Command } from 'commander'
-import { BusError, CHUNK_STREAM } from '../bus/bus.ts'
+import { BusError, BusFault, CHUNK_STREAM } from '../bus/bus.ts'
+import { errorCode } from '../bus/disk.ts'
 import { KafkaSink } from '../bus/kafka-sink.ts'
 import type { Running } from '../serve/running.ts'
 import { liveSettings, readPaths, startLive } from '../serve/sensing.ts'
@@ -173,6 +174,9 @@ async function openSpool({ sensor }: Settings, log: Log): Promise<Spool> {
   } catch (error) {
     if (error instanceof BusError && error.kind === 'in_use')
       throw new CommandError(4, `${error.message}: end it, or give another --spool`)
-    throw error
+    const code = errorCode(error)
+    if (error instanceof BusError || error instanceof BusFault || code === '') throw error
+    const words = `the spool ${printable(directory)} cannot be used (${code})`
+    throw new CommandError(4, `${words}: give one that you may write to, with room, by --spool`)
   }
 }

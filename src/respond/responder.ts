@@ -321,9 +321,10 @@ export class Responder implements Observed {
   #troubles(): string[] {
     const { lost } = this.#outbox
     const dead = this.#dead.size
+    const many = dead === 1 ? '1 message is' : `${dead} messages are`
     return [
       ...[...this.#endpoints.values()].flatMap(({ trouble }) => trouble ?? []),
-      ...(dead === 0 ? [] : [`${dead} messages are tried no more; redrive them when it is mended`]),
+      ...(dead === 0 ? [] : [`${many} tried no more; redrive when the receiver is mended`]),
       ...(lost === 0 ? [] : [`${lost} notes of the outbox were damaged on the disk`]),
     ]
   }

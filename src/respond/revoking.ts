@@ -62,6 +62,7 @@ const CALL_MILLIS = 15_000
 const callId = (id: string) => `rev_${id}`
 /** The longest pause that a receiver may ask for. */
 const RETRY_AFTER_MAX = 60_000
+const KILLED = 'the kill switch is on: nothing is revoked until `bailiwick revoke kill off`'
 
 export class Revoking implements RevocationDesk, Observed {
   readonly #parts: RevokingParts
@@ -179,8 +180,7 @@ export class Revoking implements RevocationDesk, Observed {
 
   async approve(id: string, who: string): Promise<RevocationView> {
     const found = this.#waiting(id)
-    if (this.killed())
-      throw new RevocationRefused('not_allowed', 'the kill switch is on: nothing is revoked')
+    if (this.killed()) throw new RevocationRefused('not_allowed', KILLED)
     if (this.#settings.mode === 'observe')
       throw new RevocationRefused('not_allowed', 'nothing is called in mode observe')
     if (matchesAgent(this.#settings.protected, found.agent))

@@ -2,6 +2,7 @@
 // read is put with the dead letters, byte for byte, and what comes behind it goes on.
 
 import {
+  ALERT_STREAM,
   type Claim,
   ClaimLost,
   type Delivery,
@@ -29,6 +30,8 @@ const HEADER_BYTES = 64 << 10
 
 export interface AlertConsumerParts {
   source: Source
+  /** Of the stream of alerts, when it was opened. */
+  partitions: number
   /** The stream of dead letters. */
   dead: Sink
   /** Resolves when the findings are durable. The same again must change nothing. */
@@ -130,9 +133,17 @@ export class AlertConsumer implements Observed {
   }
 
   readiness(): Readiness {
-    const { counters } = this.#parts.source
-    if (counters.claims > counters.claimsLost) return { ready: true, reason: '' }
-    return { ready: false, reason: 'no partition of the stream of alerts is ours yet' }
+    const { partitions, source } = this.#parts
+    const held = source.counters.claims - source.counters.claimsLost
+    if (held >= partitions) return { ready: true, reason: '' }
+    if (held <= 0)
+      return { ready: false, reason: 'no partition of the stream of alerts is ours yet' }
+    // Which would know nothing of this one's cap, ids and audit log (decisions/010-one-process-answers.md).
+    const rest = 'another process of the group takes the rest, and there must be one'
+    return {
+      ready: false,
+      reason: `holds ${held} of ${partitions} partitions of ${ALERT_STREAM}: ${rest}`,
+    }
   }
 
   samples(): Sample[] {

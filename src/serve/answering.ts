@@ -11,6 +11,7 @@ import { agentActivity } from './activity.ts'
 import { DataDirectory } from './data-directory.ts'
 import { LateStore } from './late-store.ts'
 import type { Tools } from './opened.ts'
+import { type ReadinessNotice, ReadinessNotices } from './readiness-notices.ts'
 import { openResponse, type Response } from './response.ts'
 import { type Running, untilReached } from './running.ts'
 
@@ -65,7 +66,7 @@ export function openLateStore(
 export async function respondTo(
   directory: DataDirectory,
   { settings, version, store }: { settings: Settings; version: string; store: LateStore },
-  { log, observe }: Running,
+  { log, observe, observed }: Running,
   { opened, fail }: Tools,
 ): Promise<Response> {
   const response = await openResponse(settings.respond, {
@@ -75,6 +76,9 @@ export async function respondTo(
   opened.closing('alerts', () => response.close())
   for (const part of response.observed) observe(part)
   response.ended.catch(fail)
+  const tell = (notice: ReadinessNotice) => void response.hub.publish('notice', notice)
+  const notices = new ReadinessNotices(observed, tell, log)
+  opened.closing('notices', async () => notices.close())
   return response
 }
 

@@ -25,9 +25,13 @@ export interface CapturingParts {
  * @throws LiveError of a filter that is none, or a directory that cannot be written: no time mends it · what the spool throws
  */
 export async function captureAll(settings: LiveSettings, parts: CapturingParts): Promise<void> {
-  await closeLiveOrigins(parts.shipper, parts.running.log)
   const among = [...new Set(settings.interfaces)]
-  await Promise.all(among.map((name) => captureOn(name, { ...settings, among }, parts)))
+  const { log, observe } = parts.running
+  const begun = among.map((name) => observe(notCaptured(name, `${name}: it begins`)))
+  await closeLiveOrigins(parts.shipper, log)
+  const capturing = among.map((name) => captureOn(name, { ...settings, among }, parts))
+  for (const forget of begun) forget()
+  await Promise.all(capturing)
 }
 
 async function captureOn(

@@ -15,6 +15,7 @@ import { Spool } from '../ship/spool.ts'
 import { SpoolStatus } from '../ship/spool-status.ts'
 import type { Store } from '../store/store.ts'
 import type { StoreTarget } from '../store/store-target.ts'
+import type { Observed } from '../telemetry.ts'
 import { aborted } from '../until-aborted.ts'
 import { AgentRegistry } from './agent-registry.ts'
 import { answer, deskParts, holdDirectory, openLateStore, respondTo } from './answering.ts'
@@ -22,7 +23,6 @@ import { captureAll } from './capturing.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { LateStore } from './late-store.ts'
 import { overOpened, type Tools, within } from './opened.ts'
-import { ReadinessNotices } from './readiness-notices.ts'
 import type { Response } from './response.ts'
 import type { Running } from './running.ts'
 import { liveSettings, readPaths } from './sensing.ts'
@@ -58,9 +58,16 @@ const DRAIN_MILLIS = 8000
  */
 export async function serve(running: Running, parts: ServeParts): Promise<void> {
   await overOpened(running, async (running, tools) => {
+    const begun = running.observe(NOT_BEGUN)
     const ready = await makeReady(running, parts, tools)
-    await work(ready, running, parts, tools)
+    await work(ready, running, parts, tools, begun)
   })
+}
+
+/** The API answers before anything is read: whoever waits until it is ready wants what comes then to be seen. */
+const NOT_BEGUN: Observed = {
+  samples: () => [],
+  readiness: () => ({ ready: false, reason: 'it begins: nothing is read yet' }),
 }
 
 /** All that findings and questions need; the store may come later. */
@@ -85,12 +92,6 @@ async function makeReady(running: Running, parts: ServeParts, tools: Tools): Pro
     { name: 'serve', version, listen, settings },
     { store, log, ...deskParts(response), observed: running.observed, agents: registry.view },
   )
-  const notices = new ReadinessNotices(
-    running.observed,
-    (notice) => void response.hub.publish('notice', notice),
-    log,
-  )
-  opened.closing('notices', async () => notices.close())
   await parts.answers(api.address, paths.token)
   return { directory, registry, response, store, target }
 }
@@ -110,6 +111,7 @@ async function work(
   running: Running,
   parts: ServeParts,
   { opened, fail }: Tools,
+  begun: () => void,
 ): Promise<void> {
   const { log, signal, observe } = running
   const { settings } = parts
@@ -125,6 +127,7 @@ async function work(
   const shipper = new Shipper(id, spool, () => source.untilBelow(AHEAD_BYTES, signal))
   observe(new SpoolStatus(spool, shipper, source))
   const sensing = sense(shipper, running, parts)
+  begun()
   sensing.catch((error: unknown) => {
     // Left behind when everything ended: the next process reads it again.
     if (!(signal.aborted && error instanceof BusError && error.kind === 'closed')) fail(error)

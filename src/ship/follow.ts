@@ -1,5 +1,5 @@
 // Growing files and directories: new files are found, renamed ones are known again, and a file is over when it is gone,
-// or silent while its successor stands beside it. One loop, one turn for each file.
+// or silent with flows that are open, or while its successor stands beside it. One loop, one turn for each file.
 
 import { open } from 'node:fs/promises'
 import path from 'node:path'
@@ -38,7 +38,7 @@ export interface FollowParts {
   inputOver: ReadFilesParts['inputOver']
   /** Told of a file that cannot be opened, once. */
   unreadable: (source: string, words: string) => void
-  /** How long a file must be silent, with its successor beside it, to be over. Milliseconds. */
+  /** How long a file must be silent, with flows that are open or its successor beside it, to be over. Milliseconds. */
   quietMillis?: number
   cutMillis?: number
 }
@@ -254,7 +254,8 @@ export class Follower implements Observed {
       return now - tail.goneAt >= this.#goneMillis && this.#isGone(tail, files)
     if (tail.state !== 'reading' || now - tail.changedAt < this.#quietMillis) return false
     if (tail.entry?.file?.revived === true) return false
-    return tail.moved || hasSuccessor(tail, files)
+    // Flows that are open in a capture that nobody goes on with: whoever dropped it there waits for them.
+    return tail.moved || tail.openFlows > 0 || hasSuccessor(tail, files)
   }
 
   #isGone(tail: Tail, files: readonly SeenFile[]): boolean {

@@ -2,7 +2,7 @@
 // fail. No broker is needed for any of it.
 
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -106,6 +106,21 @@ it('ends with 2 where somebody else listens, and where failpoints cannot be read
   const wrong = sensor([CAPTURE], { BAILIWICK_FAILPOINTS: 'F99=kill@1' })
   expect(await wrong.ended).toEqual([2, null])
   expect(wrong.words.join()).toContain('BAILIWICK_FAILPOINTS: RangeError: no failpoint: F99=kill@1')
+})
+
+it('ends with 4 and the cure where there can be no spool', async () => {
+  writeFileSync(path.join(scratch, 'file'), '')
+  const spool = path.join(scratch, 'file', 'spool')
+  const wrong = new LoggedProcess(
+    ['sensor', CAPTURE, '--kafka', '127.0.0.1:1', '--spool', spool],
+    scratch,
+  )
+  running.push(wrong)
+  expect(await wrong.ended).toEqual([4, null])
+  expect(wrong.lines.at(-1)).toMatchObject({
+    exit: 4,
+    msg: `the spool ${spool} cannot be used (ENOTDIR): give one that you may write to, with room, by --spool`,
+  })
 })
 
 it('waits for a store that is not there, not ready and saying why, and ends well', async () => {

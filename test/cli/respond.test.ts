@@ -4,12 +4,14 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ALERT_STREAM, DEAD_STREAM } from '../../src/bus/bus.ts'
 import { DeadLetters } from '../../src/bus/dead-letters.ts'
 import { KafkaSink } from '../../src/bus/kafka-sink.ts'
 import { ensureTopics } from '../../src/bus/kafka-topics.ts'
 import { encodeFindings, type FindingEvent } from '../../src/respond/finding.ts'
+import type { Readiness } from '../../src/telemetry.ts'
 import { type Cluster, kafkaAvailable, startCluster, stopCluster } from '../bus/broker.ts'
 import { finding, uuid } from '../respond/made-findings.ts'
 import { Receiver, SECRET } from '../respond/receiver.ts'
@@ -65,9 +67,9 @@ respond:
     mode: approve
     endpoints: [{name: iam, url: "${api.url}"}]
 `
-  const respond = () => {
+  const respond = (data = 'data') => {
     const env = { BAILIWICK_REVOCATION_SECRET_IAM: SECRET }
-    server = new Server(scratch, ['--data', 'data'], env, 'respond')
+    server = new Server(scratch, ['--data', data, '--store', `${data}.store`], env, 'respond')
     return server
   }
   const send = async (bytes: Uint8Array, key = uuid('chunk', 0)) => {
@@ -140,6 +142,22 @@ respond:
       for (const secret of [SECRET, key, 's3cr3t-path']) expect(text).not.toContain(secret)
     }
   }
+
+  test('two of one group, over two directories: neither is ready, and each says why', async () => {
+    const [one, two] = [respond('one'), respond('two')]
+    const why = 'holds 1 of 2 partitions of bailiwick.alerts.v1: another process of the group'
+    try {
+      for (const each of [one, two]) {
+        await each.until<Readiness>('/ready', ({ reason }) => reason.includes(why))
+        // Once, for whoever reads the log.
+        while (!each.text.includes(why)) await sleep(50)
+      }
+      expect(await two.end()).toEqual([0, null])
+      await one.until<Readiness>('/ready', ({ ready }) => ready)
+    } finally {
+      one.child.kill('SIGKILL')
+    }
+  })
 
   test('does not begin with a template that cannot be filled in, and says where', async () => {
     const file = path.join(scratch, 'wrong.yaml')

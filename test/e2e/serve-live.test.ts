@@ -76,7 +76,9 @@ async function start(data: string): Promise<Server> {
   const env = { BAILIWICK_WEBHOOK_SECRET_SOC: SECRET }
   const args = ['--agents', 'agents', '--live', 'lo', '--config', 'settings.yaml', '--data', data]
   server = new Server(scratch, args, env)
-  await server.line(/^capturing by /)
+  // Ready is it once packets are captured, not when the API answers.
+  await server.until<{ ready: boolean }>('/ready', ({ ready }) => ready)
+  expect(await server.metric('bailiwick_capture_up')).toBe(1)
   return server
 }
 

@@ -118,7 +118,7 @@ describe('a receiver that answers', () => {
       lastError: expect.stringMatching(says),
     })
     const { ready, warning } = responder.readiness()
-    expect([ready, warning]).toEqual([true, expect.stringMatching(/1 messages are tried no more/)])
+    expect([ready, warning]).toEqual([true, expect.stringMatching(/1 message is tried no more/)])
     // Mended, it gets what was kept, under the same id.
     bad.answer = (_, response) => response.writeHead(204).end()
     await responder.redrive(dead!.id)

@@ -171,12 +171,12 @@ test('a capture that grows keeps its open flows back, also over a restart', asyn
   const bytes = await readFile(story)
   const name = log('live.pcap')
   await writeFile(name, bytes.subarray(0, 20_001))
-  const first = await startSensor(here, [name])
+  const first = await startSensor(here, [name], { quietMillis: 60_000 })
   await first.until(() => first.openFlows() > 0)
   await first.stop()
   expect(first.said).toContain('flows that have not ended stay in their files for the next start')
   await appendFile(name, bytes.subarray(20_001))
-  const second = await startSensor(here, [name])
+  const second = await startSensor(here, [name], { quietMillis: 60_000 })
   await second.until(() => second.openFlows() > 0)
   await rm(name)
   await second.until(() => second.records().some(({ header }) => header.last))
@@ -186,6 +186,28 @@ test('a capture that grows keeps its open flows back, also over a restart', asyn
   await whole.stop()
   expect(second.ids()).toEqual(whole.ids())
   expect(whole.ids().length).toBeGreaterThan(10)
+}, 20_000)
+
+test('a capture that grows no more is over after a while; if it grows after all, it is read anew', async () => {
+  const story = path.join(ROOT, 'fixtures', 'told-three-times', 'input', 'pcap', 'claims.pcap')
+  const bytes = await readFile(story)
+  const whole = await startSensor(path.join(here, 'whole'), [story], { follow: false })
+  await whole.ended
+  await whole.stop()
+  const name = log('dropped.pcap')
+  await writeFile(name, bytes.subarray(0, 20_001))
+  const one = await startSensor(here, [logs])
+  const ended = () => one.records().filter(({ header }) => header.last)
+  await one.until(() => ended().length === 1)
+  expect(one.openFlows()).toBe(0)
+  await appendFile(name, bytes.subarray(20_001))
+  await one.until(
+    () => new Set(one.ids()).size === new Set(whole.ids()).size || one.openFlows() > 0,
+  )
+  await rm(name)
+  await one.until(() => ended().length === 2)
+  await one.stop()
+  expect(new Set(one.ids())).toEqual(new Set(whole.ids()))
 }, 20_000)
 
 test('Zeek logs that grow side by side give each other names, and a restart sends nothing twice', async () => {
