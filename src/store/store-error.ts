@@ -153,10 +153,7 @@ export function storeError(error: unknown, address: string, doing: string): Stor
       options,
     )
   if (code === NOT_ENOUGH_SPACE || code === 'ENOSPC')
-    return new StoreError(
-      `the disk of the store at ${address} is full: free some space`,
-      options,
-    )
+    return new StoreError(`the disk of the store at ${address} is full: free some space`, options)
   if (typeof code !== 'number') return new StoreError(`${doing}: ${words}`, options)
   if (ACCESS_CODES.has(code))
     return new StoreAccessError(
