@@ -1,7 +1,7 @@
-// What rows have of their judgements, most of it words. A judgement holds for many flows of many chunks, and its words are the same each time: they are
-// numbered once, and a chunk's block asks for the code of a number, which it has made at most once. So the words of a row
-// are thirteen look-ups in arrays, instead of as many in maps of text, and no object is touched for them. Destinations, of
-// which a chunk has thousands, are numbered in the same way.
+// What rows have of their judgements, most of it words. A judgement holds for many flows of many chunks, and its words
+// are the same each time: they are numbered once, and a chunk's block asks for the code of a number, which it has made at
+// most once. So the words of a row are thirteen look-ups in arrays, instead of as many in maps of text, and no object is
+// touched for them. Destinations, of which a chunk has thousands, are numbered in the same way.
 
 import type { Block, Dictionary } from './block.ts'
 import type { JudgementColumns, Verdict } from './flow.ts'

@@ -40,6 +40,11 @@ export class TokenFileError extends Error {
   override readonly name = 'TokenFileError'
 }
 
+/** What was asked to be written down cannot be; the message is for people, with the cure. */
+export class TokenNameError extends Error {
+  override readonly name = 'TokenNameError'
+}
+
 /** How long a change of the file may take to hold. */
 const LOOK_MILLIS = 1000
 
@@ -106,7 +111,7 @@ export class TokenBook {
 /**
  * Adds a token to those of the directory, for a server that runs as for one that will.
  * @returns the token, which is kept nowhere
- * @throws TokenFileError
+ * @throws TokenNameError, TokenFileError
  */
 export function addToken(
   directory: string,
@@ -118,7 +123,7 @@ export function addToken(
   const { token, entry } = newToken(name, role, now)
   const checked = TokenEntry.safeParse(expires === undefined ? entry : { ...entry, expires })
   if (!checked.success)
-    throw new TokenFileError('a token needs a printable name of up to 100 characters')
+    throw new TokenNameError('a token needs a printable name of up to 100 characters')
   const tokens = [...readTokens(file).values(), checked.data]
   if (tokens.length > TOKENS_MAX)
     throw new TokenFileError(`${file} holds ${TOKENS_MAX} tokens, which is the most: take some out`)

@@ -2,7 +2,7 @@
 
 import { AgentFilesError } from '../agent-files.ts'
 import { ListenError } from '../api/listening.ts'
-import { TokenFileError } from '../api/tokens.ts'
+import { TokenFileError, TokenNameError } from '../api/tokens.ts'
 import { BusError, BusFault } from '../bus/bus.ts'
 import { LiveError, type LiveErrorKind } from '../live/live-event.ts'
 import { AuditBroken, AuditWaits } from '../respond/audit-log.ts'
@@ -22,6 +22,7 @@ export function errorCause(error: unknown): ExitCause & { fault: boolean } {
   })
   if (error instanceof CommandError) return known(error.code)
   if (error instanceof AgentFilesError || error instanceof ListenError) return known(2)
+  if (error instanceof TokenNameError) return known(2)
   if (error instanceof TokenFileError) return known(4)
   if (error instanceof LiveError) return known(ASKED.includes(error.kind) ? 2 : 4)
   // A person has to look: starting again mends neither.
